@@ -1,0 +1,1 @@
+export { migrations, openTokenStore, type Token, type TokenStore } from "./store.ts";

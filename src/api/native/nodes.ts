@@ -1,0 +1,100 @@
+import type { FastifyInstance } from "fastify";
+import { z } from "zod";
+import { resolveBoot, type BootEntryStore } from "../../boot/index.ts";
+import { NetkilnError } from "../../lib/errors.ts";
+import { parseAs } from "../../lib/parse.ts";
+import { dnsmasqConfig } from "../../netboot/index.ts";
+import { nodeStates, parseNode, type Node, type NodeStore } from "../../node/index.ts";
+import type { PowerDriver } from "../../power/index.ts";
+import { listPage } from "./page.ts";
+
+export interface NodesParts {
+  readonly nodes: NodeStore;
+  readonly entries: BootEntryStore;
+  readonly power: PowerDriver;
+  /** `host:port` of the node door, unless the operator says another. */
+  readonly door: () => string;
+}
+
+const filterSchema = z.object({
+  role: z.string().optional(),
+  group: z.string().optional(),
+  state: z.enum(nodeStates).optional(),
+});
+const dhcpSchema = z.object({
+  door: z.string().optional(),
+  interface: z.string().optional(),
+  range: z.string().optional(),
+});
+const powerSchema = z.strictObject({ operation: z.enum(["on", "soft-off", "force-off"]) });
+
+type Named = { Params: { name: string } };
+
+/** Nodes are named by xname, alias, nid or MAC address wherever one is named. */
+export function registerNodes(app: FastifyInstance, { nodes, entries, power, door }: NodesParts): void {
+  const base = "/apis/netkiln/v1/nodes";
+  const find = async (name: string): Promise<Node> => {
+    const node = await nodes.find(name);
+    if (node !== undefined) return node;
+    throw new NetkilnError("not_found", `there is no node "${name}"`);
+  };
+
+  app.get(base, async ({ query }) => {
+    const filter = parseAs(filterSchema, query, "the query");
+    return listPage(
+      query,
+      (page) => nodes.list({ ...page, ...filter }),
+      ({ xname }) => xname,
+    );
+  });
+  app.get(`${base}/dhcp-config`, async ({ query }, reply) => {
+    const options = parseAs(dhcpSchema, query, "the query");
+    const text = dnsmasqConfig(await nodes.list(), { ...options, door: options.door ?? door() });
+    return reply.type("text/plain").send(text);
+  });
+  app.post(base, async ({ body }, reply) => {
+    const input = parseNode(body);
+    if ((await nodes.get(input.xname)) !== undefined) {
+      throw new NetkilnError("conflict", `there is already a node ${input.xname}`, { hint: "use PUT to change it" });
+    }
+    return reply.code(201).send(await nodes.put(input));
+  });
+  app.put<Named>(`${base}/:name`, async ({ params, body }) => {
+    const input = parseNode(typeof body === "object" && body !== null ? { xname: params.name, ...body } : body);
+    if (input.xname === params.name) return nodes.put(input);
+    throw new NetkilnError("invalid_input", `the path names ${params.name} but the body ${input.xname}`);
+  });
+  app.get<Named>(`${base}/:name`, async ({ params }) => find(params.name));
+  app.delete<Named>(`${base}/:name`, async ({ params }, reply) => {
+    const { xname } = await find(params.name);
+    await nodes.remove(xname);
+    return reply.code(204).send();
+  });
+  for (const [verb, locked] of [
+    ["lock", true],
+    ["unlock", false],
+  ] as const) {
+    app.post<Named>(`${base}/:name/${verb}`, async ({ params }) => {
+      const { xname } = await find(params.name);
+      await nodes.setLocked(xname, locked);
+      return find(xname);
+    });
+  }
+  app.get<Named>(`${base}/:name/power`, async ({ params }) => ({ state: await power.status(await find(params.name)) }));
+  app.post<Named>(`${base}/:name/power`, async ({ params, body }) => {
+    const { operation } = parseAs(powerSchema, body, "the power operation");
+    const node = await find(params.name);
+    if (node.locked) {
+      throw new NetkilnError("refused", `${node.xname} is locked`, { hint: "unlock it first if nothing needs it" });
+    }
+    if (operation === "on") await power.on(node);
+    else await power.off(node, operation === "force-off" ? "forced" : "graceful");
+    const state = await power.status(node);
+    await nodes.setState(node.xname, state === "on" ? "On" : "Off");
+    return { state };
+  });
+  app.get<Named>(`${base}/:name/boot-parameters`, async ({ params }) => {
+    const { entry, because } = await resolveBoot({ nodes, entries }, { name: params.name });
+    return { entry: entry ?? null, because };
+  });
+}

@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { request as httpRequest } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import fastify from "fastify";
+import { openFileBlobs } from "../../artifact/index.ts";
+import { migrations as bootMigrations, openBootEntries } from "../../boot/index.ts";
+import type { Image } from "../../image/index.ts";
+import { migrate, openDatabase } from "../../lib/db.ts";
+import { errorCodes, NetkilnError } from "../../lib/errors.ts";
+import { migrations as nodeMigrations, openNodeStore, parseNode } from "../../node/index.ts";
+import { migrations as telemetryMigrations, openBootRecords, openEventStore } from "../../telemetry/index.ts";
+import { registerNodeDoor } from "./routes.ts";
+
+const folder = await mkdtemp(join(tmpdir(), "netkiln-door-"));
+after(() => rm(folder, { recursive: true }));
+
+const xname = "x1000c0s0b0n0";
+const mac = "52:54:00:00:00:01";
+const rootBytes = 8 * 1024 * 1024;
+
+async function openDoor() {
+  const db = openDatabase(":memory:");
+  await migrate(db, { ...telemetryMigrations, ...nodeMigrations, ...bootMigrations });
+  const nodes = openNodeStore(db);
+  await nodes.put(parseNode({ xname, nid: 1, interfaces: [{ mac }] }));
+  const entries = openBootEntries(db);
+  const boots = openBootRecords(db, openEventStore(db));
+  const blobs = openFileBlobs(join(folder, "blobs"));
+  const rootFile = join(folder, "root");
+  await writeFile(rootFile, Buffer.alloc(rootBytes, 7));
+  const image = {
+    id: "img-1",
+    buildId: "build-1",
+    artifacts: {
+      rootfs: await blobs.putFile(rootFile),
+      kernel: await blobs.putBytes("kernel"),
+      manifest: await blobs.putBytes("{}"),
+    },
+  } as unknown as Image;
+  await entries.put(
+    { hosts: [xname], macs: [], nids: [] },
+    {
+      kernel: "s3://boot-images/img-1/kernel",
+      initrd: "s3://boot-images/img-1/initrd",
+      params: "root=live:s3://boot-images/img-1/rootfs",
+      cloudInit: undefined,
+    },
+  );
+  let reports = 0;
+  const app = fastify();
+  app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
+    const status = error instanceof NetkilnError ? errorCodes[error.code].status : (error.statusCode ?? 500);
+    return reply.code(status).send({ detail: error.message });
+  });
+  after(() => app.close());
+  const findImage = async (id: string) => ("img-1".startsWith(id) ? image : undefined);
+  registerNodeDoor(app, { nodes, entries, boots, blobs, findImage, onReport: () => (reports += 1) });
+  return { app, boots, nodes, image, reports: () => reports };
+}
+
+const host = { host: "10.0.2.2:8080" };
+const script = `/boot/v1/bootscript?mac=${mac}&arch=x86_64`;
+const kinds = (boot: { phases: readonly { phase: string }[] } | undefined) => boot?.phases.map(({ phase }) => phase);
+const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+test("a node gets its script, with links to the door by which it came, and that begins its boot", async () => {
+  const { app, boots } = await openDoor();
+  const first = await app.inject({ url: "/boot.ipxe", headers: host });
+  assert.match(first.body, /^#!ipxe\nchain http:\/\/10\.0\.2\.2:8080\/boot\/v1\/bootscript\?mac=\$\{mac\}/);
+  for (const path of [script, `/apis/bss${script}`]) {
+    const { statusCode, body, headers } = await app.inject({ url: path, headers: host });
+    const boot = await boots.latest(xname);
+    assert.equal(statusCode, 200);
+    assert.match(String(headers["content-type"]), /^text\/plain/);
+    assert.ok(body.includes(`kernel --name kernel http://10.0.2.2:8080/boot-images/img-1/kernel?boot=${boot?.id} `));
+    assert.ok(body.includes(`netkiln.report=http://10.0.2.2:8080/netkiln/v1/boots/${boot?.id} `));
+    assert.deepEqual([boot?.imageId, boot?.expectedBuildId], ["img-1", "build-1"]);
+    assert.deepEqual(kinds(boot), ["script"]);
+  }
+  assert.equal((await boots.list({ limit: 9 })).length, 2);
+  await app.inject({ url: `${script}&retry=1`, headers: host });
+  assert.equal((await boots.list({ limit: 9 })).length, 2);
+});
+
+test("an unknown node is told to wait, and a false host or an empty question gets an error", async () => {
+  const { app, boots } = await openDoor();
+  const { statusCode, body } = await app.inject({
+    url: "/boot/v1/bootscript?mac=52:54:00:00:00:99&retry=3",
+    headers: host,
+  });
+  assert.equal(statusCode, 200);
+  assert.match(body, /is no node of the inventory[\s\S]*sleep 30\nchain .*mac=52:54:00:00:00:99&retry=4\n$/);
+  assert.equal((await app.inject({ url: "/boot/v1/bootscript", headers: host })).statusCode, 400);
+  assert.equal((await app.inject({ url: script, headers: { host: "a b" } })).statusCode, 400);
+  assert.deepEqual(await boots.list({ limit: 9 }), []);
+});
+
+test("files are whole or in ranges, and the phase is reached with the last byte", async () => {
+  const { app, boots, image } = await openDoor();
+  await app.inject({ url: script, headers: host });
+  const boot = (await boots.latest(xname))?.id;
+  const url = `/boot-images/img-1/rootfs?boot=${boot}`;
+  const head = await app.inject({ method: "HEAD", url });
+  assert.deepEqual(
+    [head.statusCode, head.headers["content-length"], head.headers.etag, head.headers["accept-ranges"], head.body],
+    [200, String(rootBytes), `"${image.artifacts.rootfs.sha256}"`, "bytes", ""],
+  );
+  const part = await app.inject({ url, headers: { range: "bytes=0-3" } });
+  assert.deepEqual([part.statusCode, part.rawPayload], [206, Buffer.alloc(4, 7)]);
+  assert.equal((await app.inject({ url, headers: { "if-none-match": head.headers.etag as string } })).statusCode, 304);
+  assert.equal((await app.inject({ url, headers: { range: `bytes=${rootBytes}-` } })).statusCode, 416);
+  await settle();
+  assert.deepEqual(kinds(await boots.latest(xname)), ["script"]);
+
+  const whole = await app.inject({ url });
+  assert.equal(whole.headers["content-length"], String(rootBytes));
+  assert.equal(whole.rawPayload.length, rootBytes);
+  await app.inject({ url: `/boot-images/img-1/kernel?boot=${boot}` });
+  await app.inject({ url: "/boot-images/img-1/kernel" });
+  await app.inject({ url: "/boot-images/img-1/kernel?boot=unknown" });
+  await settle();
+  assert.deepEqual(kinds(await boots.latest(xname)), ["script", "root", "kernel"]);
+});
+
+test("a connection that is cut reaches no phase", async () => {
+  const { app, boots } = await openDoor();
+  await app.inject({ url: script, headers: host });
+  const boot = (await boots.latest(xname))?.id;
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  const { port } = app.server.address() as AddressInfo;
+  await new Promise<void>((resolve) => {
+    const request = httpRequest({ port, path: `/boot-images/img-1/rootfs?boot=${boot}` }, (response) => {
+      response.once("data", () => request.destroy());
+      response.once("error", () => resolve());
+    });
+    request.end();
+  });
+  await settle();
+  assert.deepEqual(kinds(await boots.latest(xname)), ["script"]);
+});
+
+test("nothing but the files of an image, by its whole id, is there", async () => {
+  const { app } = await openDoor();
+  const paths = [
+    "/boot-images/img-1/initrd",
+    "/boot-images/img-1/constructor",
+    "/boot-images/img/kernel",
+    "/boot-images/other/kernel",
+    "/boot-images/img-1/..%2fkernel",
+    "/apis/netkiln/v1/nodes",
+    "/",
+  ];
+  for (const url of paths) assert.equal((await app.inject({ url })).statusCode, 404, url);
+  const manifest = await app.inject({ url: "/boot-images/img-1/manifest.json" });
+  assert.deepEqual([manifest.statusCode, manifest.body], [200, "{}"]);
+  assert.deepEqual((await app.inject({ url: "/healthz" })).json(), { status: "ok" });
+});
+
+test("a node reports with the boot's id, and only so", async () => {
+  const { app, boots, nodes, reports } = await openDoor();
+  await app.inject({ url: script, headers: host });
+  const id = (await boots.latest(xname))?.id;
+  const post = (boot: string | undefined, body: object) =>
+    app.inject({ method: "POST", url: `/netkiln/v1/boots/${boot}`, payload: body });
+  // What node/bin/report sends.
+  const ready = {
+    boot: id,
+    phase: "ready",
+    state: "degraded",
+    failed: "a.service b.service",
+    build: "build-1",
+    uptime: 12.5,
+    detail: "degraded",
+  };
+  assert.equal((await post(id, { boot: id, phase: "userspace" })).statusCode, 204);
+  assert.equal((await post(id, ready)).statusCode, 204);
+  assert.equal((await post("unknown", ready)).statusCode, 404);
+  assert.equal((await post(id, { phase: "kernel" })).statusCode, 400);
+  assert.equal((await post(id, { phase: "ready", detail: "x".repeat(5000) })).statusCode, 413);
+  assert.equal(reports(), 2);
+  const record = await boots.latest(xname);
+  assert.deepEqual(kinds(record), ["script", "userspace", "ready"]);
+  assert.deepEqual(record?.phases.at(-1)?.detail, {
+    buildId: "build-1",
+    state: "degraded",
+    failedUnits: ["a.service", "b.service"],
+    uptime: 12.5,
+    message: "degraded",
+  });
+  assert.equal((await nodes.get(xname))?.state, "Ready");
+});

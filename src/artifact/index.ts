@@ -1,0 +1,2 @@
+export { openFileBlobs } from "./fs.ts";
+export type { BlobStore } from "./store.ts";

@@ -1,0 +1,14 @@
+import type { Readable } from "node:stream";
+import type { Digests } from "../lib/files.ts";
+
+/** Content-addressed storage: a blob's name is the sha256 of its bytes, in lower-case hexadecimal. */
+export interface BlobStore {
+  /** Takes the file over by renaming it, so it must stand on the store's file system; durable when it returns. */
+  putFile(file: string): Promise<Digests>;
+  putBytes(bytes: Buffer | string): Promise<Digests>;
+  has(digest: string): Promise<boolean>;
+  /** Where the blob's file is or would be. */
+  path(digest: string): string;
+  /** `start` and `end` count from 0, both inclusive. */
+  read(digest: string, range?: { start: number; end: number }): Readable;
+}

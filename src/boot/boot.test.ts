@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { migrate, openDatabase } from "../lib/db.ts";
+import { NetkilnError } from "../lib/errors.ts";
+import { migrations as nodeMigrations, openNodeStore, parseNode } from "../node/index.ts";
+import { bootScript, chainScript, migrations, openBootEntries, resolveBoot, waitScript } from "./index.ts";
+
+const xname = "x1000c0s0b0n0";
+const mac = "52:54:00:00:00:01";
+
+async function open() {
+  const db = openDatabase(":memory:");
+  await migrate(db, { ...nodeMigrations, ...migrations });
+  const nodes = openNodeStore(db);
+  await nodes.put(parseNode({ xname, nid: 1, interfaces: [{ mac }] }));
+  return { nodes, entries: openBootEntries(db) };
+}
+
+const names = (part: { hosts?: readonly string[]; macs?: readonly string[]; nids?: readonly number[] }) => ({
+  hosts: [],
+  macs: [],
+  nids: [],
+  ...part,
+});
+const parameters = (kernel: string, part: { params?: string; initrd?: string } = {}) => ({
+  kernel,
+  params: "",
+  initrd: "",
+  cloudInit: undefined,
+  ...part,
+});
+const isCode = (code: string) => (error: unknown) => error instanceof NetkilnError && error.code === code;
+
+test("a node gets its own entry before those of its MAC address, nid, role and Default", async () => {
+  const stores = await open();
+  const steps = [
+    [{ hosts: ["Default"] }, /those of Default/],
+    [{ hosts: ["Compute"] }, /those of the role Compute/],
+    [{ nids: [1] }, /those of its nid 1/],
+    [{ macs: [mac] }, /those of its MAC address 52:54/],
+    [{ hosts: ["nid000001"] }, /its alias nid000001/],
+    [{ hosts: [xname] }, /x1000c0s0b0n0 gets its own boot parameters/],
+  ] as const;
+  for (const [index, [where, because]] of steps.entries()) {
+    await stores.entries.put(names(where), parameters(`http://k/${index}`));
+    for (const query of [{ mac: "52-54-00-00-00-01" }, { name: xname }, { nid: 1 }]) {
+      const resolution = await resolveBoot(stores, query);
+      assert.equal(resolution.entry?.kernel, `http://k/${index}`);
+      assert.match(resolution.because, because);
+    }
+  }
+});
+
+test("an entry without a kernel is passed over, and said so", async () => {
+  const stores = await open();
+  assert.match((await resolveBoot(stores, { nid: 1 })).because, /there are no boot parameters for x1000c0s0b0n0/);
+  await stores.entries.put(names({ hosts: [xname] }), parameters(""));
+  await stores.entries.put(names({ hosts: ["Default"] }), parameters("http://k"));
+  const resolution = await resolveBoot(stores, { nid: 1 });
+  assert.equal(resolution.entry?.name, "Default");
+  assert.match(resolution.because, /its own boot parameters name no kernel/);
+  const unknown = await resolveBoot(stores, { mac: "52:54:00:00:00:99" });
+  assert.deepEqual([unknown.node, unknown.entry], [undefined, undefined]);
+  assert.match(unknown.because, /52:54:00:00:00:99 is no node/);
+});
+
+test("entries are created once, replaced with a new token, changed with the old one, and removed", async () => {
+  const { entries } = await open();
+  const token = await entries.create(names({ hosts: [xname] }), parameters("http://k", { params: "quiet" }));
+  await assert.rejects(entries.create(names({ hosts: [xname] }), parameters("http://k")), isCode("conflict"));
+  await entries.patch(names({ hosts: [xname] }), { params: "debug" });
+  const changed = await entries.get("host", xname);
+  assert.deepEqual([changed?.kernel, changed?.params, changed?.referralToken], ["http://k", "debug", token]);
+  assert.notEqual(await entries.put(names({ hosts: [xname] }), parameters("http://k2")), token);
+  await assert.rejects(entries.remove(names({ hosts: [xname, "other"] })), isCode("not_found"));
+  assert.equal((await entries.list()).length, 1);
+  await entries.remove(names({ hosts: [xname] }));
+  assert.deepEqual(await entries.list(), []);
+  await assert.rejects(entries.patch(names({ hosts: [xname] }), {}), isCode("not_found"));
+  await assert.rejects(entries.put(names({}), parameters("http://k")), isCode("invalid_input"));
+});
+
+test("a value that would break out of its line of the script is refused", async () => {
+  const { entries } = await open();
+  const bad = [
+    parameters("http://k", { params: "quiet\nshell" }),
+    parameters("http://k", { params: "quiet\r" }),
+    parameters("http://k", { params: "quiet || shell" }),
+    parameters("http://k", { params: "quiet ; shell" }),
+    parameters("http://k", { params: "quiet #" }),
+    parameters("http://k evil"),
+    parameters("http://k", { initrd: "http://i\u0000" }),
+  ];
+  for (const value of bad) {
+    await assert.rejects(entries.put(names({ hosts: [xname] }), value), isCode("invalid_input"), JSON.stringify(value));
+  }
+  assert.deepEqual(await entries.list(), []);
+});
+
+const door = "10.0.2.2:8080";
+
+test("the script is that of the Boot Script Service, with links that the node can fetch", async () => {
+  const { nodes } = await open();
+  const node = await nodes.get(xname);
+  assert.ok(node);
+  const entry = {
+    kind: "host" as const,
+    name: xname,
+    params: "console=ttyS0  root=live:s3://boot-images/img/rootfs nmd_data=url=s3://boot-images/img/rootfs",
+    kernel: "s3://boot-images/img/kernel",
+    initrd: "s3://boot-images/img/initrd",
+    cloudInit: undefined,
+    referralToken: "token-1",
+  };
+  assert.equal(
+    bootScript({ door, asked: { mac }, retry: 0, node, entry, bootId: "b00t" }),
+    `#!ipxe
+kernel --name kernel http://10.0.2.2:8080/boot-images/img/kernel?boot=b00t initrd=initrd console=ttyS0 root=live:http://10.0.2.2:8080/boot-images/img/rootfs?boot=b00t nmd_data=url=s3://boot-images/img/rootfs xname=x1000c0s0b0n0 nid=1 bss_referral_token=token-1 ds=nocloud-net;s=http://10.0.2.2:8080/ netkiln.report=http://10.0.2.2:8080/netkiln/v1/boots/b00t || goto boot_retry
+initrd --name initrd http://10.0.2.2:8080/boot-images/img/initrd?boot=b00t || goto boot_retry
+imgstat || echo Could not show image information.
+boot || goto boot_retry
+:boot_retry
+sleep 30
+chain http://10.0.2.2:8080/boot/v1/bootscript?mac=52:54:00:00:00:01&retry=1
+`,
+  );
+  const own = { ...entry, params: "xname=a nid=b bss_referral_token=c ds=d", initrd: "", kernel: "http://k/vmlinuz" };
+  assert.equal(
+    bootScript({ door, asked: { nid: 1 }, retry: 4, node, entry: own, bootId: undefined }),
+    `#!ipxe
+kernel --name kernel http://k/vmlinuz xname=a nid=b bss_referral_token=c ds=d || goto boot_retry
+imgstat || echo Could not show image information.
+boot || goto boot_retry
+:boot_retry
+sleep 30
+chain http://10.0.2.2:8080/boot/v1/bootscript?nid=1&retry=5
+`,
+  );
+});
+
+test("a node that is not known is told so, and nothing that it says becomes a command", () => {
+  const asked = { name: "x\n|| shell ${net0/ip}" };
+  const script = waitScript({ door, asked, retry: 2, because: `${asked.name} is no node` });
+  assert.deepEqual(script.split("\n"), [
+    "#!ipxe",
+    "echo netkiln: x??? shell ?{net0/ip} is no node",
+    "echo netkiln: asking again in 30 seconds, try 3",
+    "sleep 30",
+    "chain http://10.0.2.2:8080/boot/v1/bootscript?name=x%0A%7C%7C%20shell%20%24%7Bnet0%2Fip%7D&retry=3",
+    "",
+  ]);
+});
+
+test("the first script names the node by its MAC address, and a false host gets none", () => {
+  assert.match(
+    chainScript(door),
+    /^chain http:\/\/10\.0\.2\.2:8080\/boot\/v1\/bootscript\?mac=\$\{mac\}&arch=\$\{buildarch\} \|\|/m,
+  );
+  assert.match(chainScript("[fd00::1]:80"), /http:\/\/\[fd00::1\]:80\//);
+  for (const host of ["", "a b", "a\nshell", "a/b", "user@host"]) {
+    assert.throws(() => chainScript(host), isCode("invalid_input"), host);
+  }
+});

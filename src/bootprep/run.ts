@@ -1,0 +1,133 @@
+/** Carrying out a plan, in steps that can be taken again: what is done is in the run's record, nothing elsewhere. */
+import { NetkilnError, toErrorRecord, type ErrorRecord } from "../lib/errors.ts";
+import type { Plan, PlannedConfiguration, PlannedImage, PlannedTemplate } from "./ports.ts";
+
+export type RunItemState = "waiting" | "running" | "done" | "reused" | "failed";
+
+/** A configuration, image or session template of the file, and how far it is. */
+export interface RunItem {
+  readonly section: "configuration" | "image" | "session_template";
+  readonly name: string;
+  readonly state: RunItemState;
+  /** The build that makes the image. */
+  readonly build?: string;
+  /** The image's id. */
+  readonly image?: string;
+  readonly error?: ErrorRecord;
+}
+
+export interface Run {
+  readonly id: string;
+  readonly file: string;
+  readonly status: "running" | "succeeded" | "failed";
+  readonly created: string;
+  readonly finished?: string;
+  readonly items: readonly RunItem[];
+}
+
+export type StartedImage =
+  | { readonly kind: "image"; readonly image: string }
+  | { readonly kind: "build"; readonly build: string };
+
+export type BuildOutcome =
+  | { readonly kind: "running" }
+  | { readonly kind: "image"; readonly image: string }
+  | { readonly kind: "failed"; readonly error: ErrorRecord };
+
+/** What a run changes; every call may come twice, as after a crash, and must then change nothing more. */
+export interface RunPorts {
+  putConfiguration(configuration: PlannedConfiguration): Promise<void>;
+  startImage(image: PlannedImage & { action: "build" }, plan: Plan): Promise<StartedImage>;
+  outcomeOf(build: string): Promise<BuildOutcome>;
+  putTemplate(
+    template: Exclude<PlannedTemplate, { action: "skip" }>,
+    image: string,
+  ): Promise<{ readonly changed: boolean }>;
+  deleteImage(id: string): Promise<void>;
+}
+
+export function itemsOf(plan: Plan): RunItem[] {
+  return [
+    ...plan.configurations.map(({ name }): RunItem => ({ section: "configuration", name, state: "waiting" })),
+    ...plan.images.map(({ name }): RunItem => ({ section: "image", name, state: "waiting" })),
+    ...plan.templates.map(({ name }): RunItem => ({ section: "session_template", name, state: "waiting" })),
+  ];
+}
+
+/**
+ * Takes every step of a run that can be taken now: configurations first, then all images at once (a build waits for
+ * the trees below it by itself), then the templates whose images are there. Returns how the items stand.
+ */
+export async function advance(plan: Plan, items: readonly RunItem[], ports: RunPorts): Promise<RunItem[]> {
+  const next: RunItem[] = [];
+  const imageOf = (name: string) => next.find((item) => item.section === "image" && item.name === name);
+  for (const item of items) {
+    if (item.state === "done" || item.state === "reused" || item.state === "failed") {
+      next.push(item);
+      continue;
+    }
+    next.push(
+      await attempt(item, async () => {
+        if (item.section === "configuration") return advanceConfiguration(item, plan, ports);
+        if (item.section === "image") return advanceImage(item, plan, ports);
+        return advanceTemplate(item, plan, ports, imageOf);
+      }),
+    );
+  }
+  return next;
+}
+
+async function attempt(item: RunItem, step: () => Promise<RunItem>): Promise<RunItem> {
+  try {
+    return await step();
+  } catch (error) {
+    if (!(error instanceof NetkilnError)) throw error;
+    return { ...item, state: "failed", error: toErrorRecord(error) };
+  }
+}
+
+async function advanceConfiguration(item: RunItem, plan: Plan, ports: RunPorts): Promise<RunItem> {
+  const planned = plan.configurations.find(({ name }) => name === item.name);
+  if (planned === undefined || planned.action === "skip" || planned.action === "reuse") {
+    return { ...item, state: "reused" };
+  }
+  await ports.putConfiguration(planned);
+  return { ...item, state: "done" };
+}
+
+async function advanceImage(item: RunItem, plan: Plan, ports: RunPorts): Promise<RunItem> {
+  const planned = plan.images.find(({ name }) => name === item.name);
+  if (planned === undefined) return { ...item, state: "reused" };
+  if (planned.action === "skip") return { ...item, state: "reused", image: planned.id };
+  if (item.build === undefined) {
+    const started = await ports.startImage(planned, plan);
+    if (started.kind === "image") return { ...item, state: "reused", image: started.image };
+    return { ...item, state: "running", build: started.build };
+  }
+  const outcome = await ports.outcomeOf(item.build);
+  if (outcome.kind === "running") return item;
+  if (outcome.kind === "failed") return { ...item, state: "failed", error: outcome.error };
+  for (const id of planned.replaces) if (id !== outcome.image) await ports.deleteImage(id);
+  return { ...item, state: "done", image: outcome.image };
+}
+
+async function advanceTemplate(
+  item: RunItem,
+  plan: Plan,
+  ports: RunPorts,
+  imageOf: (name: string) => RunItem | undefined,
+): Promise<RunItem> {
+  const planned = plan.templates.find(({ name }) => name === item.name);
+  if (planned === undefined || planned.action === "skip") return { ...item, state: "reused" };
+  const made = planned.image.kind === "existing" ? undefined : imageOf(planned.image.name);
+  if (made?.state === "failed") throw new NetkilnError("work_failed", `its image ${made.name} was not built`);
+  const image = planned.image.kind === "existing" ? planned.image.id : made?.image;
+  if (image === undefined) return item;
+  const { changed } = await ports.putTemplate(planned, image);
+  return { ...item, state: changed ? "done" : "reused", image };
+}
+
+export function statusOf(items: readonly RunItem[]): Run["status"] {
+  if (items.some((item) => item.state === "waiting" || item.state === "running")) return "running";
+  return items.some((item) => item.state === "failed") ? "failed" : "succeeded";
+}

@@ -1,0 +1,137 @@
+import { posix } from "node:path";
+import { parseYaml } from "../../lib/yaml.ts";
+
+/** What a playbook can read, as far as its text tells. */
+export interface PlaybookInputs {
+  /** Paths of the repository whose content can change what the playbook does, sorted. */
+  readonly paths: readonly string[];
+  /** Why every file of the repository counts, when the text does not tell; undefined when it does. */
+  readonly wholeBecause: string | undefined;
+}
+
+/** Read by ansible-playbook whatever the playbook says; relative to the playbook's folder or the repository's top. */
+const alwaysRead =
+  /^(group_vars|host_vars|library|module_utils|collections|[a-z]+_plugins)(\/|\.ya?ml$)|^ansible\.cfg$/;
+
+/** Keys whose value names a role or a file that Ansible loads; a value that is only known at run time hides it. */
+const loaders =
+  /^(ansible\.builtin\.)?(import_playbook|include_tasks|import_tasks|include_vars|include_role|import_role|include|vars_files|roles)$/;
+/** Keys that name what is loaded, inside a loader's own arguments. */
+const loaderArguments = /^(name|role|file|dir|tasks_from|vars_from|defaults_from)$/;
+
+/** A template that takes in others, or a lookup, in any file that the playbook reads. */
+const reachingOut = /\{%-?\s*(include|import|from|extends)\b|\b(lookup|query|q)\s*\(/;
+
+/**
+ * Finds the files that a playbook depends on by following the names in its text: roles, included tasks and
+ * variables, templates and copied files. Every string that is the path of a file counts, so the result may name too
+ * much; where a name is only known at run time, or a lookup may read anything, the whole repository counts.
+ */
+export async function playbookInputs(
+  playbook: string,
+  files: readonly string[],
+  read: (path: string) => Promise<string>,
+): Promise<PlaybookInputs> {
+  const known = new Set(files);
+  const found = new Set<string>();
+  const queue: string[] = [];
+  const add = (path: string) => {
+    if (found.has(path)) return;
+    found.add(path);
+    queue.push(path);
+  };
+  const home = posix.dirname(playbook);
+  for (const path of files) {
+    const fromHome = home === "." ? path : path.startsWith(`${home}/`) ? path.slice(home.length + 1) : undefined;
+    if (alwaysRead.test(path) || (fromHome !== undefined && alwaysRead.test(fromHome))) add(path);
+  }
+  add(playbook);
+  for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+    const text = await read(path);
+    if (reachingOut.test(text)) return whole(files, `${path} includes or looks up other files`);
+    if (!/\.ya?ml$/.test(path)) continue;
+    const source = parseYaml(text, path);
+    if (source.problems.length > 0) return whole(files, `${path} cannot be parsed`);
+    const hidden = visit(source.value, { key: "", itemsWritten: false }, (text) => {
+      for (const candidate of candidates(text, posix.dirname(path), home, known, files)) add(candidate);
+    });
+    if (hidden !== undefined) return whole(files, `${path} has ${hidden}`);
+  }
+  return { paths: [...found].sort(), wholeBecause: undefined };
+}
+
+function whole(files: readonly string[], because: string): PlaybookInputs {
+  return { paths: [...files].sort(), wholeBecause: because };
+}
+
+/** What is known of the place in a playbook: the key that leads there, and whether `item` can only be what is written. */
+interface Place {
+  readonly key: string;
+  readonly itemsWritten: boolean;
+}
+
+/** Calls `take` with every string of a YAML value; returns what makes the names unknowable, if anything does. */
+function visit(value: unknown, place: Place, take: (text: string) => void): string | undefined {
+  if (typeof value === "string") {
+    const hidden = hiddenName(value, place);
+    if (hidden === undefined) take(value);
+    return hidden;
+  }
+  if (Array.isArray(value)) return firstOf(value, (item) => visit(item, place, take));
+  if (value === null || typeof value !== "object") return undefined;
+  const entries = Object.entries(value);
+  const loops = entries.filter(([name]) => name === "loop" || name === "with_items");
+  const itemsWritten = place.itemsWritten || (loops.length > 0 && loops.every(([, items]) => isWritten(items)));
+  return firstOf(entries, ([name, part]) => {
+    const key = loaders.test(place.key) && loaderArguments.test(name) ? place.key : name;
+    return visit(part, { key, itemsWritten }, take);
+  });
+}
+
+function hiddenName(text: string, { key, itemsWritten }: Place): string | undefined {
+  if (/^with_(?!items|dict|list|sequence|nested|together)/.test(key)) return "a lookup";
+  // An absolute path is not in the repository, whatever it ends with.
+  if (!text.includes("{{") || text.startsWith("/")) return undefined;
+  // Of a loop over what is written in the task, every string is looked at anyway.
+  if (itemsWritten && /^\{\{ *item(\.\w+)* *\}\}$/.test(text)) return undefined;
+  if (loaders.test(key) || key === "src") return `a ${key} that is only known at run time`;
+  return undefined;
+}
+
+/** Whether a value holds no template. */
+function isWritten(value: unknown): boolean {
+  if (typeof value === "string") return !value.includes("{{");
+  return value === null || typeof value !== "object" || Object.values(value).every(isWritten);
+}
+
+function firstOf<T>(items: readonly T[], find: (item: T) => string | undefined): string | undefined {
+  for (const item of items) {
+    const found = find(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** The files and roles that a string may mean, by Ansible's search paths. */
+function candidates(
+  text: string,
+  folder: string,
+  home: string,
+  known: ReadonlySet<string>,
+  files: readonly string[],
+): string[] {
+  if (text.length > 200 || text.includes("\n") || text.startsWith("/")) return [];
+  // `key=value` arguments, as in `template: src=a.j2 dest=/etc/a`.
+  const words = text.includes("=") ? text.split(/\s+/).map((word) => word.replace(/^\w+=/, "")) : [text];
+  const bases = [folder, home, posix.dirname(folder)];
+  return words.flatMap((word) => {
+    if (word === "") return [];
+    const spots = bases.flatMap((base) =>
+      ["", "templates", "files", "tasks", "vars"].map((sub) => posix.join(base, sub, word)),
+    );
+    const single = spots.filter((spot) => known.has(spot));
+    const folders = [...spots, posix.join("roles", word), posix.join(home, "roles", word)];
+    const inside = files.filter((file) => folders.some((spot) => spot !== "." && file.startsWith(`${spot}/`)));
+    return [...single, ...inside];
+  });
+}

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, test } from "node:test";
+import { run } from "../lib/exec.ts";
+import { normalise } from "./normalise.ts";
+
+const root = await mkdtemp(join(tmpdir(), "netkiln-normalise-"));
+after(() => rm(root, { recursive: true }));
+const epoch = 1_700_000_000;
+
+async function put(path: string, content = "x", mtime = epoch + 1000) {
+  await mkdir(dirname(join(root, path)), { recursive: true });
+  await writeFile(join(root, path), content);
+  await utimes(join(root, path), mtime, mtime);
+}
+
+test("identities, caches and logs go; what stays bears no time after the epoch", async () => {
+  await put("etc/ssh/ssh_host_rsa_key");
+  await put("etc/ssh/sshd_config", "x", epoch - 5);
+  await put("etc/machine-id", "abc");
+  await put("var/cache/apt/pkgcache.bin");
+  await put("var/log/dpkg.log");
+  await put("usr/lib/python3/a.py");
+  await symlink("/nowhere", join(root, "etc/link"));
+  await normalise(root, epoch, false);
+
+  assert.deepEqual(await readdir(join(root, "etc/ssh")), ["sshd_config"]);
+  assert.equal((await stat(join(root, "etc/ssh/sshd_config"))).mtimeMs, (epoch - 5) * 1000, "older times stay");
+  assert.equal((await stat(join(root, "etc/machine-id"))).size, 0);
+  assert.deepEqual(await readdir(join(root, "var/cache/apt")), []);
+  assert.deepEqual(await readdir(join(root, "var/log")), []);
+  for (const path of ["", "etc", "usr/lib/python3/a.py", "var"]) {
+    assert.equal((await stat(join(root, path))).mtimeMs, epoch * 1000, path);
+  }
+});
+
+test("only the base loses the secrets that packages made; a layer's are the site's", async () => {
+  await put("etc/munge/munge.key");
+  await normalise(root, epoch, false);
+  assert.deepEqual(await readdir(join(root, "etc/munge")), ["munge.key"]);
+  await normalise(root, epoch, true);
+  assert.deepEqual(await readdir(join(root, "etc/munge")), []);
+});
+
+test("compiled Python files stay valid when the time of their source is brought back", async () => {
+  const source = join(root, "usr/lib/python3/module.py");
+  await put("usr/lib/python3/module.py", "value = 1\n");
+  await run(["python3", "-m", "py_compile", source]);
+  await normalise(root, epoch, false);
+  const program = "import sys; sys.dont_write_bytecode = True; import module";
+  const { stderr } = await run(["python3", "-v", "-c", program], { cwd: dirname(source) });
+  assert.match(stderr, /__pycache__\/module\.\S+ matches /);
+});

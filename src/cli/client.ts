@@ -1,0 +1,68 @@
+import { fromErrorRecord, NetkilnError, type ErrorRecord } from "../lib/errors.ts";
+import { sendRequest, type HttpAnswer } from "../lib/http.ts";
+
+export interface Client {
+  get<T>(path: string, query?: Query): Promise<T>;
+  /** Every item of a list, page by page. */
+  all<T>(path: string, query?: Query): AsyncGenerator<T>;
+  send<T>(method: "POST" | "PUT" | "DELETE", path: string, body?: unknown): Promise<T>;
+  upload<T>(path: string, type: string, bytes: Buffer): Promise<T>;
+  raw(path: string, query?: Query): Promise<HttpAnswer>;
+}
+
+type Query = Readonly<Record<string, string | number | undefined>>;
+
+const prefix = "/apis/netkiln/v1";
+
+/** Talks to a server; a problem that it answers with is thrown as the error that it was. */
+export function openClient(server: string, token: string | undefined): Client {
+  const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const call = async (method: string, path: string, content?: { type: string; body: Buffer | string }) => {
+    const headers = { ...authorization, ...(content !== undefined && { "content-type": content.type }) };
+    const answer = await sendRequest(server, method, `${prefix}${path}`, { headers, body: content?.body });
+    if (answer.status >= 400) throw toError(answer, path);
+    return answer;
+  };
+  const parse = <T>(answer: HttpAnswer) =>
+    (answer.body.length === 0 ? undefined : JSON.parse(answer.body.toString())) as T;
+  const get = async <T>(path: string, query?: Query) => parse<T>(await call("GET", withQuery(path, query)));
+  return {
+    get,
+    all: async function* <T>(path: string, query: Query = {}) {
+      let after: string | undefined;
+      do {
+        const page: { items: T[]; next: string | null } = await get(path, { ...query, after });
+        yield* page.items;
+        after = page.next ?? undefined;
+      } while (after !== undefined);
+    },
+    send: async <T>(method: string, path: string, body?: unknown) =>
+      parse<T>(
+        await call(
+          method,
+          path,
+          body === undefined ? undefined : { type: "application/json", body: JSON.stringify(body) },
+        ),
+      ),
+    upload: async <T>(path: string, type: string, bytes: Buffer) =>
+      parse<T>(await call("POST", path, { type, body: bytes })),
+    raw: async (path, query) => call("GET", withQuery(path, query)),
+  };
+}
+
+function withQuery(path: string, query: Query = {}): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
+  const text = parameters.toString();
+  return text === "" ? path : `${path}?${text}`;
+}
+
+function toError(answer: HttpAnswer, path: string): NetkilnError {
+  try {
+    const problem = JSON.parse(answer.body.toString()) as ErrorRecord & { detail?: string };
+    if (problem.detail !== undefined) return fromErrorRecord({ ...problem, message: problem.detail });
+  } catch {
+    // Not ours: something between us and the server answered.
+  }
+  return new NetkilnError("unreachable", `the server answered ${answer.status} to ${path}`);
+}

@@ -1,0 +1,80 @@
+import { Command, CommanderError } from "commander";
+import { NetkilnError } from "../lib/errors.ts";
+import { readConfig } from "../server/config.ts";
+import { version } from "../server/version.ts";
+import { addBootprep } from "./bootprep.ts";
+import { addBuilds } from "./builds.ts";
+import { sessionOpener, type GlobalOptions } from "./command.ts";
+import { addCompletion } from "./completion.ts";
+import { addConfigurations, addImages } from "./images.ts";
+import { addDemo } from "./demo.ts";
+import { addGroups, addNodes } from "./nodes.ts";
+import { openOutput, printError } from "./output.ts";
+import { addRecipes } from "./recipes.ts";
+import { addServe } from "./serve.ts";
+import { addSessions, addTemplates } from "./sessions.ts";
+import { addTokens } from "./tokens.ts";
+
+const exitUsage = 2;
+
+function makeProgram(environment: NodeJS.ProcessEnv): Command {
+  const program = new Command("netkiln")
+    .description("Build, configure, gate, package, publish and boot diskless HPC node images.")
+    .version(version)
+    .option("--server <address>", "unix:PATH, http://HOST:PORT or https://HOST:PORT (NETKILN_SERVER)")
+    .option("--data <folder>", "data folder of the server on this machine (NETKILN_DATA, /var/lib/netkiln)")
+    .option("--config <file>", "configuration file (NETKILN_CONFIG, /etc/netkiln/config.yaml)")
+    .option("--json", "print the API's objects and nothing else")
+    .option("--no-color", "no colors on a terminal (NO_COLOR)")
+    .showHelpAfterError("(netkiln --help lists the commands)")
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText("after", "\nExample:\n  netkiln bootprep run examples/compute/bootprep.yaml");
+  const open = sessionOpener((options: GlobalOptions) => ({
+    server: options.server ?? environment["NETKILN_SERVER"] ?? `unix:${readConfig(options, environment).socket}`,
+    token: environment["NETKILN_TOKEN"],
+    color: options.color !== false && environment["NO_COLOR"] === undefined,
+  }));
+  addBootprep(program, open);
+  addRecipes(program, open);
+  addConfigurations(program, open);
+  addImages(program, open);
+  addBuilds(program, open);
+  addNodes(program, open);
+  addGroups(program, open);
+  addTemplates(program, open);
+  addSessions(program, open);
+  addTokens(program, open);
+  addServe(program, environment);
+  addDemo(program);
+  addCompletion(program, open);
+  inherit(program);
+  return program;
+}
+
+/** Commander copies settings to subcommands only when they are made through it before they are set. */
+function inherit(command: Command): void {
+  for (const inner of command.commands) {
+    inner.copyInheritedSettings(command);
+    inherit(inner);
+  }
+}
+
+/** Runs one command and returns its exit code: 0 done, or as the table in lib/errors says. */
+export async function runCommandLine(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  // `netkiln list | head` closes our output early; that is no failure.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+  try {
+    await makeProgram(environment).parseAsync([...argv]);
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitUsage;
+    if (error instanceof NetkilnError)
+      return printError(openOutput(argv.includes("--json"), environment["NO_COLOR"] === undefined), error);
+    throw error;
+  }
+}

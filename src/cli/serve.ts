@@ -1,0 +1,56 @@
+import type { Command } from "commander";
+import { readConfig } from "../server/config.ts";
+import type { GlobalOptions } from "./command.ts";
+import { openOutput } from "./output.ts";
+
+/** A signal that an operator's Ctrl-C, or a service manager's stop, sets off. */
+export function untilStopped(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
+  return stop.signal;
+}
+
+export function addServe(program: Command, environment: NodeJS.ProcessEnv): void {
+  const serve = program.command("serve").description("run the server, and a worker beside it when started as root");
+  serve
+    .option("--no-worker", "start no worker; run one with: netkiln worker")
+    .option("--listen <address:port>", "administration over TCP, for callers with a token")
+    .option("--node-door <address:port>", "where booting nodes are served");
+  serve.addHelpText("after", "\nExample:\n  netkiln serve --data /var/lib/netkiln --node-door 10.1.0.1:8077");
+  serve.action(async (options: { worker: boolean; listen?: string; nodeDoor?: string }) => {
+    const { serve: run } = await import("../server/serve.ts");
+    const globals = serve.optsWithGlobals<GlobalOptions>();
+    const config = readConfig(globals, environment, {
+      ...(options.listen !== undefined && { admin_listen: options.listen }),
+      ...(options.nodeDoor !== undefined && { node_door_listen: options.nodeDoor }),
+    });
+    const output = openOutput(globals.json === true, true);
+    const worker = options.worker && process.getuid?.() === 0;
+    await run(
+      config,
+      {
+        worker,
+        onReady: ({ socket, admin, nodeDoor }) => {
+          output.print(`netkiln serves ${config.data}`);
+          output.print(
+            `  administration  unix:${socket}${admin === undefined ? "" : ` and http://${admin} (with a token)`}`,
+          );
+          output.print(`  node door       http://${nodeDoor}`);
+          output.print(
+            worker
+              ? "  worker          started"
+              : "  worker          none: run `netkiln worker` as root to build images",
+          );
+        },
+      },
+      untilStopped(),
+    );
+  });
+
+  const work = program.command("worker").description("run builds for the server of the same data folder; needs root");
+  work.addHelpText("after", "\nExample:\n  netkiln worker --data /var/lib/netkiln");
+  work.action(async () => {
+    const { runWorker } = await import("../server/worker.ts");
+    await runWorker(readConfig(work.optsWithGlobals<GlobalOptions>(), environment), untilStopped());
+  });
+}

@@ -1,0 +1,66 @@
+import type { TreeReader } from "../tree.ts";
+import { absent, value, type Properties } from "./fact.ts";
+
+export type PackageProperty = "installed" | "versions";
+
+export interface InstalledPackage {
+  readonly name: string;
+  readonly architecture: string;
+  readonly version: string;
+}
+
+const dpkgStatus = "/var/lib/dpkg/status";
+/** One file for each package, in images that are put together without dpkg. */
+const dpkgStatusDirectory = "/var/lib/dpkg/status.d";
+const rpmDatabases = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
+
+/** `name` as dpkg-query takes it: with ":amd64" only that architecture counts. */
+export function resolvePackage(packages: readonly InstalledPackage[], name: string): Properties<PackageProperty> {
+  const [bare, architecture] = name.split(":");
+  const versions = packages
+    .filter((entry) => entry.name === bare && (architecture === undefined || entry.architecture === architecture))
+    .map((entry) => entry.version);
+  return {
+    installed: async () => value(versions.length > 0),
+    versions: async () => (versions.length > 0 ? value(versions) : absent(`package ${name} is not installed`)),
+  };
+}
+
+/** The packages that dpkg counts as installed. Throws an Error when the tree has no database that can be read. */
+export async function readPackages(tree: TreeReader): Promise<readonly InstalledPackage[]> {
+  const status = await tree.readText(dpkgStatus);
+  const entries = await tree.readdir(dpkgStatusDirectory);
+  if (status === undefined && entries === undefined) throw await noDatabase(tree);
+  const single = await Promise.all(
+    (entries ?? [])
+      .filter(({ name }) => !name.endsWith(".md5sums"))
+      .map(({ name }) => tree.readText(`${dpkgStatusDirectory}/${name}`)),
+  );
+  return [
+    ...stanzasOf(status ?? "").filter(isInstalled),
+    // Such a file is there only when its package is, and often says no status.
+    ...single.flatMap((text) => stanzasOf(text ?? "")),
+  ].flatMap((stanza) => {
+    const [name, version] = [stanza.get("Package"), stanza.get("Version")];
+    if (name === undefined || version === undefined) return [];
+    return [{ name, version, architecture: stanza.get("Architecture") ?? "" }];
+  });
+}
+
+async function noDatabase(tree: TreeReader): Promise<Error> {
+  const found = await Promise.all(rpmDatabases.map((path) => tree.readdir(path)));
+  const rpm = found.some((entries) => entries !== undefined && entries.length > 0);
+  return new Error(rpm ? "no rpm database reader yet" : `the tree has no package database (${dpkgStatus})`);
+}
+
+function isInstalled(stanza: ReadonlyMap<string, string>): boolean {
+  return /^(install|hold) ok installed$/.test(stanza.get("Status") ?? "");
+}
+
+/** The fields of deb822(5) that stand on one line each, which are all that is asked for. */
+function stanzasOf(text: string): ReadonlyMap<string, string>[] {
+  return text.split(/\n\s*\n/).map((stanza) => {
+    const fields = stanza.matchAll(/^([A-Za-z-]+):[ \t]*(.*?)[ \t]*$/gm);
+    return new Map([...fields].map(([, name = "", content = ""]) => [name, content]));
+  });
+}

@@ -1,0 +1,66 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { Kysely, SqliteDialect } from "kysely";
+import { Migrator, type Migration } from "kysely/migration";
+import { NetkilnError } from "./errors.ts";
+
+export type { Kysely, Generated, Selectable } from "kysely";
+export type { Migration } from "kysely/migration";
+export { sql } from "kysely";
+
+/** Milliseconds that a statement waits for another process's write; writes here take less than one. */
+const busyTimeout = 10_000;
+
+/** A database as the stores take it; each adds its own tables with `withTables`. */
+// oxlint-disable-next-line typescript/no-empty-object-type -- the tables are the stores' own affair
+export type Database = Kysely<{}>;
+
+/** Opens (and makes) a SQLite database that several processes may use at once. */
+export function openDatabase(file: string): Database {
+  mkdirSync(dirname(file), { recursive: true });
+  let database: DatabaseSync;
+  try {
+    database = new DatabaseSync(file, { timeout: busyTimeout });
+    database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on;");
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new NetkilnError("unreachable", `cannot open the database ${file}: ${reason}`, {
+      hint: "check that the folder is writable and that the disk is not full",
+    });
+  }
+  return new Kysely({ dialect: new SqliteDialect({ database: adapt(database) }) });
+}
+
+/**
+ * Kysely's four-member view of node:sqlite. Transactions begin as writers: a deferred one that turns into a writer
+ * later fails at once when another process wrote in between, whatever the busy timeout.
+ */
+function adapt(database: DatabaseSync) {
+  return {
+    close: () => database.close(),
+    prepare: (query: string) => {
+      const statement = database.prepare(query === "begin" ? "begin immediate" : query);
+      return {
+        reader: statement.columns().length > 0,
+        all: (parameters: readonly unknown[]) => statement.all(...(parameters as SQLInputValue[])),
+        run: (parameters: readonly unknown[]) => statement.run(...(parameters as SQLInputValue[])),
+        iterate: (parameters: readonly unknown[]) =>
+          statement.iterate(...(parameters as SQLInputValue[])) as IterableIterator<unknown>,
+      };
+    },
+  };
+}
+
+/** Brings the schema up to date; the domains' migrations are merged by name, so names start with a number. */
+export async function migrate(db: Database, migrations: Record<string, Migration>): Promise<void> {
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: async () => migrations },
+    allowUnorderedMigrations: true,
+  });
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) {
+    throw new NetkilnError("internal", "the database could not be brought up to date", { detail: error });
+  }
+}

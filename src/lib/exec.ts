@@ -1,0 +1,130 @@
+import { spawn } from "node:child_process";
+import { openSync, closeSync } from "node:fs";
+import { execa } from "execa";
+import { NetkilnError } from "./errors.ts";
+
+export type Argv = readonly [string, ...string[]];
+export type OutputStream = "stdout" | "stderr";
+
+export interface RunOptions {
+  /** What to call the program in messages, where the first word of the command only wraps it. */
+  readonly name?: string;
+  readonly cwd?: string;
+  /** Added to the minimal environment; the parent's own environment is never passed on. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  /** Called for each line as it comes; with it, only the last lines are kept in the result. */
+  readonly onLine?: (line: string, stream: OutputStream) => void;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number;
+  /** Exit codes that are not a failure; [0] when not given, "any" to look at the code oneself. */
+  readonly okExitCodes?: readonly number[] | "any";
+}
+
+export interface RunResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly timedOut: boolean;
+}
+
+/** What every child gets: a known PATH and a locale that prints the same everywhere. */
+const minimalEnvironment = {
+  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  LC_ALL: "C.UTF-8",
+  TZ: "UTC",
+};
+
+const keptLines = 60;
+
+/**
+ * Runs a program to its end. The kernel kills it when this process dies (PR_SET_PDEATHSIG through setpriv),
+ * so a killed server or worker leaves nothing running.
+ * Throws `work_failed` with the last lines that the program printed, when its exit code is not an expected one.
+ */
+export async function run(argv: Argv, options: RunOptions = {}): Promise<RunResult> {
+  const kept: string[] = [];
+  const observe = (stream: OutputStream) =>
+    function* (line: unknown) {
+      const text = String(line);
+      kept.push(text);
+      if (kept.length > keptLines) kept.shift();
+      options.onLine?.(text, stream);
+      yield text;
+    };
+  const streaming = options.onLine !== undefined;
+  const result = await execa("setpriv", ["--pdeathsig", "KILL", "--", ...argv], {
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
+    env: { ...minimalEnvironment, ...options.env },
+    extendEnv: false,
+    reject: false,
+    buffer: !streaming,
+    stripFinalNewline: false,
+    ...(options.input === undefined ? { stdin: "ignore" } : { input: options.input }),
+    ...(streaming && { stdout: observe("stdout"), stderr: observe("stderr") }),
+    ...(options.signal !== undefined && { cancelSignal: options.signal }),
+    ...(options.timeoutMs !== undefined && { timeout: options.timeoutMs }),
+    // A sandbox holds back SIGTERM while its command runs; everything we start can be killed at any moment.
+    killSignal: "SIGKILL",
+  } as const);
+  options.signal?.throwIfAborted();
+  const name = options.name ?? argv[0];
+  const stdout = typeof result.stdout === "string" ? result.stdout : "";
+  const stderr = typeof result.stderr === "string" ? result.stderr : "";
+  const output = streaming ? kept : `${stdout}\n${stderr}`.split("\n").filter((line) => line !== "");
+  if (result.exitCode === undefined && !result.timedOut) {
+    throw new NetkilnError("work_failed", `${name} was ended by ${result.signal ?? "an unknown cause"}`, {
+      output: output.slice(-keptLines),
+      detail: result.message,
+    });
+  }
+  const exitCode = result.exitCode ?? 124;
+  const accepted = options.okExitCodes ?? [0];
+  if (accepted !== "any" && (result.timedOut || !accepted.includes(exitCode))) {
+    const missing = exitCode === 127 && /setpriv: failed to execute/.test(output.join("\n"));
+    throw new NetkilnError("work_failed", failureText(name, exitCode, result.timedOut, missing), {
+      output: missing ? [] : output.slice(-keptLines),
+      hint: missing ? `install the Debian package that provides ${name}` : undefined,
+      detail: argv,
+    });
+  }
+  return { exitCode, stdout, stderr, timedOut: result.timedOut };
+}
+
+function failureText(name: string, exitCode: number, timedOut: boolean, missing: boolean): string {
+  if (missing) return `${name} is not installed on this machine`;
+  if (timedOut) return `${name} did not finish in time`;
+  return `${name} failed with exit code ${exitCode}`;
+}
+
+export interface Spawned {
+  readonly pid: number;
+  /** Resolves when the program ends; only while this process lives. */
+  readonly ended: Promise<{ exitCode: number | null; signal: string | null }>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/**
+ * Starts a program that goes on beside this process; its output is appended to `logFile`.
+ * `dieWithParent: false` lets it outlive this process (a virtual node does, as a real one would).
+ */
+export function start(
+  argv: Argv,
+  options: { logFile: string; dieWithParent: boolean; env?: Record<string, string>; cwd?: string },
+): Spawned {
+  const log = openSync(options.logFile, "a", 0o640);
+  const [file, ...args] = options.dieWithParent ? (["setpriv", "--pdeathsig", "KILL", "--", ...argv] as const) : argv;
+  const child = spawn(file, args, {
+    stdio: ["ignore", log, log],
+    detached: !options.dieWithParent,
+    env: { ...minimalEnvironment, ...options.env },
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
+  });
+  closeSync(log);
+  const ended = new Promise<{ exitCode: number | null; signal: string | null }>((resolve) => {
+    child.on("exit", (exitCode, signal) => resolve({ exitCode, signal }));
+    child.on("error", () => resolve({ exitCode: 127, signal: null }));
+  });
+  if (!options.dieWithParent) child.unref();
+  return { pid: child.pid ?? 0, ended, kill: (signal) => void child.kill(signal) };
+}

@@ -1,0 +1,397 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import { migrations as bootMigrations, openBootEntries } from "../boot/index.ts";
+import type { Image } from "../image/index.ts";
+import { useClock } from "../lib/clock.ts";
+import { migrate, openDatabase } from "../lib/db.ts";
+import { NetkilnError } from "../lib/errors.ts";
+import { migrations as nodeMigrations, openNodeStore, parseNode } from "../node/index.ts";
+import { migrations as powerMigrations, openPower, type PowerDriver } from "../power/index.ts";
+import { migrations as telemetryMigrations, openBootRecords, openEventStore } from "../telemetry/index.ts";
+import {
+  migrations,
+  openSessionStore,
+  parseSession,
+  parseTemplate,
+  reconcile,
+  startReconciler,
+  statusOf,
+  type ReconcilerParts,
+} from "./index.ts";
+
+const digests = { sha256: "ab12", md5: "", size: 1 };
+const image = {
+  id: "img-1",
+  arch: "x86_64",
+  buildId: "build-1",
+  kernelParameters: "console=ttyS0",
+  artifacts: { rootfs: digests, kernel: digests, initrd: digests, manifest: digests },
+} as unknown as Image;
+
+const one = "x1000c0s0b0n0";
+const two = "x1000c0s1b0n0";
+
+let time = Date.parse("2026-01-02T03:04:05Z");
+let restore = () => {};
+beforeEach(() => {
+  restore = useClock({ now: () => new Date(time) });
+});
+afterEach(() => restore());
+const pass = (seconds: number) => (time += seconds * 1000);
+
+/** Two nodes, one template for both; every step is done by a server that starts anew over the same database. */
+async function openHouse(change: { power?: (power: PowerDriver) => Partial<PowerDriver> } = {}) {
+  const db = openDatabase(":memory:");
+  await migrate(db, {
+    ...telemetryMigrations,
+    ...nodeMigrations,
+    ...bootMigrations,
+    ...powerMigrations,
+    ...migrations,
+  });
+  const open = (): ReconcilerParts => {
+    const events = openEventStore(db);
+    const power = openPower({ database: db, dataDir: "/nowhere", doorPort: () => 1 });
+    return {
+      sessions: openSessionStore(db),
+      nodes: openNodeStore(db),
+      entries: openBootEntries(db),
+      boots: openBootRecords(db, events),
+      events,
+      power: { ...power, ...change.power?.(power) },
+      findImage: async (id) => (id === image.id ? image : undefined),
+    };
+  };
+  const parts = open();
+  await parts.nodes.put(parseNode({ xname: one, nid: 1, groups: ["green"] }));
+  await parts.nodes.put(parseNode({ xname: two, nid: 2 }));
+  await parts.sessions.putTemplate(
+    parseTemplate({
+      name: "compute",
+      boot_sets: {
+        all: {
+          type: "s3",
+          path: "s3://boot-images/img-1/manifest.json",
+          node_roles_groups: ["Compute"],
+          kernel_parameters: "quiet",
+        },
+      },
+    }),
+  );
+  const begin = (request: object) =>
+    parts.sessions.createSession(parseSession({ name: "s", operation: "boot", template_name: "compute", ...request }));
+  /** The node reports the end of its newest boot. */
+  const report = async (xname: string, buildId: string | undefined) => {
+    const boot = await parts.boots.latest(xname);
+    assert.ok(boot);
+    await parts.boots.record(boot.id, "ready", "node", buildId === undefined ? {} : { buildId });
+  };
+  const step = async (xname = one) => {
+    await reconcile(open());
+    const component = await parts.sessions.getComponent(xname);
+    return component && statusOf(component).status;
+  };
+  const session = async (name = "s") => {
+    const found = await parts.sessions.getSession(name);
+    assert.ok(found);
+    return found;
+  };
+  const powerOf = async (xname: string) => {
+    const node = await parts.nodes.get(xname);
+    assert.ok(node);
+    return parts.power.status(node);
+  };
+  return { parts, begin, report, step, session, powerOf };
+}
+
+test("a session boots its nodes and completes when they report the image's build", async () => {
+  const house = await openHouse();
+  await house.begin({});
+  assert.equal(await house.step(), "power_on_called");
+  assert.equal((await house.session()).status, "running");
+  assert.equal((await house.session()).components, `${one},${two}`);
+  const entry = await house.parts.entries.get("host", one);
+  assert.equal(entry?.kernel, "s3://boot-images/img-1/kernel");
+  assert.equal(
+    entry.params,
+    "console=ttyS0 quiet root=live:s3://boot-images/img-1/rootfs rd.live.overlay.overlayfs=1 rd.neednet=1 ip=dhcp netkiln.rootfs_sha256=ab12",
+  );
+  await house.report(one, "build-1");
+  assert.equal(await house.step(), "stable");
+  assert.equal((await house.session()).status, "running", "the other node is not up yet");
+  await house.report(two, "build-1");
+  await house.step();
+  const session = await house.session();
+  assert.deepEqual([session.status, session.error], ["complete", undefined]);
+  assert.equal((await house.parts.nodes.get(one))?.state, "Ready");
+});
+
+test("a node that already runs the image is left alone by boot, and not by reboot", async () => {
+  const house = await openHouse();
+  await house.begin({ limit: one });
+  await house.step();
+  await house.report(one, "build-1");
+  await house.step();
+  const before = await house.parts.boots.latest(one);
+
+  await house.begin({ name: "again", limit: one });
+  assert.equal(await house.step(), "stable");
+  assert.equal((await house.parts.boots.latest(one))?.id, before?.id);
+
+  await house.begin({ name: "anew", limit: one, operation: "reboot" });
+  assert.equal(await house.step(), "power_off_gracefully_called");
+  assert.equal(await house.powerOf(one), "off");
+  assert.equal(await house.step(), "power_on_called");
+  assert.notEqual((await house.parts.boots.latest(one))?.id, before?.id);
+});
+
+test("a node that reports another build fails, with both ids in the message", async () => {
+  const house = await openHouse();
+  await house.begin({ limit: one });
+  await house.step();
+  await house.report(one, "build-0");
+  assert.equal(await house.step(), "failed");
+  const { status, error } = await house.session();
+  assert.equal(status, "complete");
+  assert.equal(error, `1 of 1 node failed: ${one} runs build build-0, but was given image img-1 of build build-1`);
+});
+
+test("a node that does not say its build is not taken for booted", async () => {
+  const house = await openHouse();
+  await house.begin({ limit: one });
+  await house.step();
+  await house.report(one, undefined);
+  assert.equal(await house.step(), "failed");
+  assert.match((await house.session()).error ?? "", /does not say which build it runs/);
+});
+
+test("a ready report of an earlier boot does not count", async () => {
+  const house = await openHouse();
+  await house.begin({ limit: one });
+  await house.step();
+  await house.report(one, "build-1");
+  await house.step();
+  await house.begin({ name: "anew", limit: one, operation: "reboot" });
+  await house.step();
+  assert.equal(await house.step(), "power_on_called");
+  assert.equal(await house.step(), "power_on_called");
+});
+
+test("a node that does not report in time fails with what was seen of it last", async () => {
+  const house = await openHouse();
+  await house.begin({ limit: one, options: { max_boot_wait_time: 600 } });
+  await house.step();
+  const boot = await house.parts.boots.latest(one);
+  assert.ok(boot);
+  await house.parts.boots.record(boot.id, "script", "server");
+  await house.parts.boots.record(boot.id, "kernel", "server");
+  pass(600);
+  assert.equal(await house.step(), "power_on_called");
+  pass(1);
+  assert.equal(await house.step(), "failed");
+  const message = `${one} did not report within 600 s; the last thing seen was: kernel fetched`;
+  assert.equal((await house.parts.sessions.getComponent(one))?.error, message);
+  const phases = (await house.parts.boots.get(boot.id))?.phases;
+  assert.deepEqual(phases?.at(-1)?.detail, { message });
+});
+
+test("the retry policy gives a node more tries", async () => {
+  const house = await openHouse();
+  await house.begin({ limit: one, options: { max_boot_wait_time: 10, default_retry_policy: 2 } });
+  await house.step();
+  pass(11);
+  assert.equal(await house.step(), "power_off_pending");
+  assert.equal(await house.step(), "power_off_gracefully_called");
+  assert.equal(await house.step(), "power_on_called");
+  assert.equal((await house.parts.boots.list({ xname: one, limit: 9 })).length, 2);
+  pass(11);
+  assert.equal(await house.step(), "failed");
+});
+
+test("a node that fails by its own word is not waited for", async () => {
+  const house = await openHouse();
+  await house.begin({ limit: one });
+  await house.step();
+  const boot = await house.parts.boots.latest(one);
+  assert.ok(boot);
+  await house.parts.boots.record(boot.id, "failed", "node", { message: "wrong checksum" });
+  assert.equal(await house.step(), "failed");
+  assert.match((await house.session()).error ?? "", /failed to boot: wrong checksum/);
+});
+
+test("a node that goes off while it boots fails after the power-on wait", async () => {
+  const house = await openHouse();
+  await house.begin({ limit: one });
+  await house.step();
+  const node = await house.parts.nodes.get(one);
+  assert.ok(node);
+  await house.parts.power.off(node, "forced");
+  pass(120);
+  assert.equal(await house.step(), "power_on_called");
+  pass(1);
+  assert.equal(await house.step(), "failed");
+  assert.match((await house.session()).error ?? "", /is off 121 s after it was switched on; .*power switched on/);
+});
+
+test("shutdown asks first, forces later, and is done when the power is off", async () => {
+  let listens = false;
+  const house = await openHouse({
+    power: (power) => ({ off: async (node, how) => (how === "forced" || listens ? power.off(node, how) : undefined) }),
+  });
+  await house.begin({});
+  await house.step();
+  await house.begin({ name: "down", operation: "shutdown" });
+  assert.equal(await house.step(), "power_off_gracefully_called");
+  assert.equal((await house.session()).status, "complete", "its nodes were taken over");
+  pass(300);
+  assert.equal(await house.step(), "power_off_gracefully_called");
+  pass(1);
+  assert.equal(await house.step(), "power_off_forcefully_called");
+  assert.equal(await house.step(), "stable");
+  assert.equal((await house.session("down")).status, "complete");
+  assert.equal(await house.powerOf(two), "off");
+
+  listens = true;
+  await house.begin({ name: "up" });
+  await house.step();
+  await house.begin({ name: "down2", operation: "shutdown" });
+  await house.step();
+  assert.equal(await house.step(), "stable");
+});
+
+test("a crash before the power went on does not cost the try, and one after it does not repeat it", async () => {
+  let crash: "before" | "after" | undefined = "before";
+  const house = await openHouse({
+    power: (power) => ({
+      on: async (node) => {
+        if (crash === "before") throw new Error("the server was killed");
+        await power.on(node);
+        if (crash === "after") throw new Error("the server was killed");
+      },
+    }),
+  });
+  await house.begin({ limit: one });
+  await assert.rejects(house.step(), /was killed/);
+  const boot = await house.parts.boots.latest(one);
+  crash = "after";
+  await assert.rejects(house.step(), /was killed/);
+  crash = undefined;
+  assert.equal(await house.step(), "power_on_called");
+  const component = await house.parts.sessions.getComponent(one);
+  assert.equal(component?.attempts, 1);
+  assert.equal((await house.parts.boots.latest(one))?.id, boot?.id);
+  await house.report(one, "build-1");
+  assert.equal(await house.step(), "stable");
+});
+
+test("an unexpected error at one node does not keep the others waiting", async () => {
+  const house = await openHouse({
+    power: (power) => ({
+      on: async (node) => {
+        if (node.xname === one) throw new TypeError("a mistake of ours");
+        await power.on(node);
+      },
+    }),
+  });
+  await house.begin({});
+  await assert.rejects(house.step(), /a mistake of ours/);
+  assert.equal(await house.powerOf(two), "on");
+});
+
+test("a driver that cannot switch a node on fails it with the driver's words", async () => {
+  const house = await openHouse({
+    power: () => ({
+      on: async () => {
+        throw new NetkilnError("work_failed", "the node did not start", { output: ["no memory"] });
+      },
+    }),
+  });
+  await house.begin({ limit: one });
+  assert.equal(await house.step(), "failed");
+  assert.equal((await house.session()).error, "1 of 1 node failed: the node did not start: no memory");
+});
+
+test("locked, disabled and other nodes are left out", async () => {
+  const house = await openHouse();
+  await house.parts.nodes.setLocked(one, true);
+  await house.begin({});
+  await house.step();
+  assert.equal((await house.session()).components, two);
+  await house.parts.nodes.put(parseNode({ xname: two, nid: 2, enabled: false }));
+  await house.begin({ name: "none" });
+  await house.step();
+  assert.match((await house.session("none")).error ?? "", /^No nodes were found to act upon\. .* all of them locked/);
+  await house.begin({ name: "disabled", include_disabled: true });
+  await house.step();
+  assert.equal((await house.session("disabled")).components, two);
+  await house.parts.nodes.put(parseNode({ xname: two, nid: 2, arch: "ARM" }));
+  await house.begin({ name: "arm" });
+  await house.step();
+  assert.match((await house.session("arm")).error ?? "", /^No nodes were found to act upon\. /);
+});
+
+test("a node that is locked after the session began is not switched", async () => {
+  const house = await openHouse();
+  await house.begin({ limit: one });
+  await house.step();
+  await house.report(one, "build-1");
+  await house.step();
+  await house.begin({ name: "anew", limit: one, operation: "reboot" });
+  // Set up by a server that stops before it acts.
+  const { sessions } = house.parts;
+  await sessions.setUp("anew", new Map([[one, (await sessions.getComponent(one))?.desired]]));
+  await house.parts.nodes.setLocked(one, true);
+  assert.equal(await house.step(), "failed");
+  assert.equal(await house.powerOf(one), "on");
+  assert.match((await house.session("anew")).error ?? "", /was locked meanwhile/);
+});
+
+test("what makes a session impossible is its error", async () => {
+  const house = await openHouse();
+  const set = { type: "s3", path: "s3://boot-images/gone/manifest.json", node_list: [one] };
+  await house.parts.sessions.putTemplate(parseTemplate({ name: "gone", boot_sets: { a: set } }));
+  await house.begin({ name: "gone", template_name: "gone" });
+  const twice = { ...set, path: "s3://boot-images/img-1/manifest.json" };
+  await house.parts.sessions.putTemplate(parseTemplate({ name: "twice", boot_sets: { a: twice, b: twice } }));
+  await house.begin({ name: "twice", template_name: "twice" });
+  const odd = { ...twice, rootfs_provider: "sbps" };
+  await house.parts.sessions.putTemplate(parseTemplate({ name: "odd", boot_sets: { a: odd } }));
+  await house.begin({ name: "odd", template_name: "odd" });
+  await house.step();
+  assert.match((await house.session("gone")).error ?? "", /there is no image gone, which boot set "a" of gone wants/);
+  assert.match((await house.session("twice")).error ?? "", /x1000c0s0b0n0 is in two boot sets of twice: a and b/);
+  assert.match((await house.session("odd")).error ?? "", /there is no root provider "sbps"/);
+});
+
+test("names are checked when a session is made", async () => {
+  const house = await openHouse();
+  await house.begin({});
+  const isCode = (code: string) => (error: unknown) => error instanceof NetkilnError && error.code === code;
+  await assert.rejects(house.begin({}), isCode("conflict"));
+  await assert.rejects(house.begin({ name: "t", template_name: "none" }), isCode("not_found"));
+  assert.throws(() => parseSession({ operation: "boot", template_name: "t", limit: "a,,b" }), isCode("invalid_input"));
+  assert.throws(
+    () => parseTemplate({ name: "t", boot_sets: { a: { type: "s3", path: "x" } } }),
+    isCode("invalid_input"),
+  );
+});
+
+test("the reconciler acts when it is woken and stops with its signal", { timeout: 10_000 }, async () => {
+  const house = await openHouse();
+  // A sleep that only ends when it is woken.
+  useClock({
+    now: () => new Date(time),
+    sleep: (_milliseconds, signal) =>
+      new Promise((_resolve, reject) => {
+        if (signal?.aborted === true) reject(new Error("woken"));
+        signal?.addEventListener("abort", () => reject(new Error("woken")));
+      }),
+  });
+  const stop = new AbortController();
+  const reconciler = startReconciler(house.parts, { signal: stop.signal });
+  await house.begin({ limit: one });
+  reconciler.wake();
+  while ((await house.powerOf(one)) === "off") await new Promise((resolve) => setImmediate(resolve));
+  stop.abort();
+  await reconciler.stopped;
+});

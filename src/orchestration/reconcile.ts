@@ -1,0 +1,184 @@
+import type { BootEntryStore } from "../boot/index.ts";
+import { clock } from "../lib/clock.ts";
+import { NetkilnError } from "../lib/errors.ts";
+import { log } from "../lib/log.ts";
+import { countOf } from "../lib/yaml.ts";
+import type { Node, NodeStore } from "../node/index.ts";
+import type { PowerDriver } from "../power/index.ts";
+import type { BootRecords, EventStore } from "../telemetry/index.ts";
+import { decide, tryAgain, type Step } from "./decide.ts";
+import { planSession, type FindImage } from "./plan.ts";
+import type { SessionStore } from "./store.ts";
+import type { BootTargetState, Component, Session } from "./types.ts";
+
+export interface ReconcilerParts {
+  readonly sessions: SessionStore;
+  readonly nodes: NodeStore;
+  readonly entries: BootEntryStore;
+  readonly boots: BootRecords;
+  readonly events: EventStore;
+  readonly power: PowerDriver;
+  readonly findImage: FindImage;
+}
+
+/** Nodes whose power is looked at or switched at the same time. */
+const concurrency = 32;
+
+/**
+ * One step of every session towards what it wants. All that it knows stands in the database, so it may be stopped
+ * anywhere and called again.
+ */
+export async function reconcile(parts: ReconcilerParts): Promise<void> {
+  // An unexpected error of one session or node must not keep the others waiting: it is thrown when all had their turn.
+  const errors: unknown[] = [];
+  const attempt = (work: Promise<void>) => work.catch((error: unknown) => void errors.push(error));
+  for (const session of await parts.sessions.listSessions({ status: "pending" })) await attempt(setUp(parts, session));
+  const active = await parts.sessions.listComponents({ active: true });
+  for (let start = 0; start < active.length; start += concurrency) {
+    await Promise.all(active.slice(start, start + concurrency).map((component) => attempt(advance(parts, component))));
+  }
+  for (const session of await parts.sessions.listSessions({ status: "running" })) {
+    await attempt(completeWhenDone(parts, session));
+  }
+  if (errors.length > 0) throw errors[0];
+}
+
+async function setUp(parts: ReconcilerParts, session: Session): Promise<void> {
+  try {
+    const template = await parts.sessions.getTemplate(session.template_name);
+    if (template === undefined) {
+      throw new NetkilnError("not_found", `there is no session template "${session.template_name}"`);
+    }
+    const targets = await planSession(session, template, await parts.nodes.list(), parts.findImage);
+    await parts.sessions.setUp(session.name, targets);
+    await parts.events.record(`session:${session.name}`, "session.running", { nodes: targets.size });
+  } catch (error) {
+    if (!(error instanceof NetkilnError)) throw error;
+    await parts.sessions.complete(session.name, error.message);
+    await parts.events.record(`session:${session.name}`, "session.complete", { error: error.message });
+  }
+}
+
+async function advance(parts: ReconcilerParts, component: Component): Promise<void> {
+  const node = await parts.nodes.get(component.xname);
+  if (node === undefined) return conclude(parts, component, `${component.xname} is no longer in the inventory`);
+  let step: Step = { kind: "wait" };
+  try {
+    const [power, boot] = await Promise.all([parts.power.status(node), parts.boots.latest(node.xname)]);
+    if (power === "off") await parts.nodes.setState(node.xname, "Off");
+    step = decide(component, { power, boot, now: clock.now() });
+    await act(parts, component, node, step);
+  } catch (error) {
+    if (!(error instanceof NetkilnError)) throw error;
+    await actFailed(parts, component, step, error);
+  }
+}
+
+async function act(parts: ReconcilerParts, component: Component, node: Node, step: Step): Promise<void> {
+  const isPower = step.kind === "power_on" || step.kind === "power_off";
+  if (isPower && node.locked) return conclude(parts, component, `${node.xname} was locked meanwhile`);
+  switch (step.kind) {
+    case "wait":
+      return;
+    case "power_on":
+      return switchOn(parts, component, node);
+    case "power_off":
+      await parts.power.off(node, step.how);
+      await parts.events.record(`node:${node.xname}`, "power.off", { how: step.how, session: component.session });
+      return parts.sessions.recordAction(component, {
+        lastAction: step.how === "forced" ? "power_off_forceful" : "power_off_graceful",
+      });
+    case "retry":
+      await endBoot(parts, node.xname, step.because);
+      return parts.sessions.recordAction(component, { lastAction: "" });
+    case "fail":
+      await endBoot(parts, node.xname, step.because);
+      return conclude(parts, component, step.because);
+    case "succeed":
+      if (step.actual !== undefined) await parts.nodes.setState(node.xname, "Ready");
+      return parts.sessions.finish(component, { actual: step.actual });
+  }
+}
+
+/** The intent first, then boot parameters and power: after a crash in between, all of it is done again. */
+async function switchOn(parts: ReconcilerParts, component: Component, node: Node): Promise<void> {
+  const { desired } = component;
+  if (desired === undefined) return;
+  let { bootId } = component;
+  if (component.lastAction !== "power_on_pending" || bootId === undefined) {
+    const boot = await parts.boots.begin(node.xname, { imageId: desired.imageId, expectedBuildId: desired.buildId });
+    bootId = boot.id;
+    const attempts = component.attempts + 1;
+    await parts.sessions.recordAction(component, { lastAction: "power_on_pending", bootId, attempts });
+  }
+  await writeBootParameters(parts.entries, node.xname, desired);
+  await parts.power.on(node);
+  await parts.boots.record(bootId, "power", "server", { session: component.session });
+  await parts.nodes.setState(node.xname, "On");
+  await parts.sessions.recordAction(component, { lastAction: "power_on" });
+}
+
+async function writeBootParameters(entries: BootEntryStore, xname: string, desired: BootTargetState): Promise<void> {
+  const { kernel, initrd, kernelParameters: params } = desired;
+  const known = await entries.get("host", xname);
+  if (known?.kernel === kernel && known.initrd === initrd && known.params === params) return;
+  await entries.put({ hosts: [xname], macs: [], nids: [] }, { kernel, initrd, params, cloudInit: known?.cloudInit });
+}
+
+/** What an error of the power driver means: a spent try, or a shutdown that must be forced when its time comes. */
+async function actFailed(parts: ReconcilerParts, component: Component, step: Step, error: NetkilnError): Promise<void> {
+  const text = [error.message, ...error.output.slice(-1)].join(": ");
+  log.warn({ node: component.xname, step: step.kind, error: text }, "step of a session failed");
+  if (step.kind === "power_off" && step.how === "graceful") {
+    return parts.sessions.recordAction(component, { lastAction: "power_off_graceful" });
+  }
+  if (step.kind === "power_on") await endBoot(parts, component.xname, text);
+  const current = await parts.sessions.getComponent(component.xname);
+  const verdict = step.kind === "power_on" && current !== undefined ? tryAgain(current, text) : undefined;
+  if (verdict?.kind === "retry") return parts.sessions.recordAction(component, { lastAction: "" });
+  return conclude(parts, component, text);
+}
+
+async function endBoot(parts: ReconcilerParts, xname: string, message: string): Promise<void> {
+  const boot = await parts.boots.latest(xname);
+  if (boot !== undefined) await parts.boots.record(boot.id, "failed", "server", { message });
+}
+
+async function conclude(parts: ReconcilerParts, component: Component, error: string): Promise<void> {
+  await parts.sessions.finish(component, { error });
+  await parts.events.record(`session:${component.session}`, "component.failed", { xname: component.xname, error });
+}
+
+/** Errors of this many nodes are spelled out in their session's. */
+const shownFailures = 10;
+
+async function completeWhenDone(parts: ReconcilerParts, session: Session): Promise<void> {
+  const left = await parts.sessions.listComponents({ session: session.name, active: true, limit: 1 });
+  if (left.length > 0) return;
+  const failures = await parts.sessions.failures(session.name);
+  const messages = failures.slice(0, shownFailures).map(({ message }) => message);
+  const more = failures.length > shownFailures ? ["…"] : [];
+  const of = countOf(session.components.split(",").length, "node");
+  const error =
+    failures.length === 0 ? undefined : `${failures.length} of ${of} failed: ${[...messages, ...more].join("; ")}`;
+  await parts.sessions.complete(session.name, error);
+  await parts.events.record(`session:${session.name}`, "session.complete", error === undefined ? {} : { error });
+}
+
+const periodMs = 1000;
+
+/** Reconciles every second and whenever woken, until the signal; `stopped` resolves after the last step. */
+export function startReconciler(
+  parts: ReconcilerParts,
+  { signal }: { signal: AbortSignal },
+): { wake(): void; stopped: Promise<void> } {
+  let bell = new AbortController();
+  const loop = async () => {
+    while (!signal.aborted) {
+      bell = new AbortController();
+      await reconcile(parts).catch((error: unknown) => log.error({ error }, "reconciling sessions failed"));
+      await clock.sleep(periodMs, AbortSignal.any([signal, bell.signal])).catch(() => undefined);
+    }
+  };
+  return { wake: () => bell.abort(), stopped: loop() };
+}

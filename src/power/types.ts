@@ -1,0 +1,12 @@
+import type { Node } from "../node/index.ts";
+
+export type PowerState = "on" | "off";
+
+/** One way to switch a node's power. Everything here may be called again without harm. */
+export interface PowerDriver {
+  status(node: Node): Promise<PowerState>;
+  /** Returns when the power is on, at once when it is already. Throws `work_failed` with what the driver said. */
+  on(node: Node): Promise<void>;
+  /** `graceful` asks the node's system to shut down and returns at once; `forced` returns when the power is off. */
+  off(node: Node, how: "graceful" | "forced"): Promise<void>;
+}
