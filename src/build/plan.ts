@@ -22,7 +22,7 @@ import type {
 } from "./types.ts";
 
 /** Raised when the same inputs give other bytes than before, so that old results are not taken for new ones. */
-const formatVersion = 1;
+export const formatVersion = 1;
 
 export interface PlanContext {
   readonly git: GitStore;

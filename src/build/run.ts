@@ -20,9 +20,9 @@ import type { LayerStore } from "./layers.ts";
 import { normalise } from "./normalise.ts";
 import { makeInitrd } from "./output/initrd.ts";
 import { findKernel, takeKernel } from "./output/kernel.ts";
-import { looksTheSame } from "./output/reuse.ts";
+import { firstDifference } from "./output/reuse.ts";
 import { packSquashfs } from "./output/squashfs.ts";
-import { commitsOf, planBuild, slotOf, type PlanContext } from "./plan.ts";
+import { commitsOf, formatVersion, planBuild, slotOf, type PlanContext } from "./plan.ts";
 import { writeScaffold, type Sandbox } from "./sandbox/sandbox.ts";
 import type { BuildStore } from "./store.ts";
 import type { BuildPlan, ImageRequest, Planned, PlannedTreeStep, StepReport, StepResult } from "./types.ts";
@@ -272,17 +272,23 @@ async function keepFile(
 /** Makes the initrd, or takes one that was made from a tree which is the same as far as dracut looked. */
 async function keepInitrd(planned: Planned, tree: Tree, work: Work): Promise<Digests> {
   const { context, plan, journal, signal } = work;
-  const family = sha256(canonicalJson([planned.inputs, plan.inherited.epoch]));
+  const family = sha256(canonicalJson([formatVersion, planned.inputs, plan.inherited.epoch]));
   const { file } = await keepStep(planned, work, (folder) =>
     // Two images of one run often want the same: the second one waits, and takes what the first has made.
     context.turns.take(family, async () => {
+      // The turn may have come after the gate has refused the image.
+      signal.throwIfAborted();
+      let because: string | undefined;
       for (const trace of await context.steps.traces(family)) {
-        const kept = await context.blobs.has(trace.file.sha256);
-        if (kept && (await looksTheSame(trace, tree.layers, context.layers.root))) {
+        if (!(await context.blobs.has(trace.file.sha256))) continue;
+        const difference = await firstDifference(trace, tree.layers, context.layers.root);
+        if (difference === undefined) {
           journal.line("nothing has changed that dracut looked at: the initrd of an earlier tree is taken");
           return { identity: tree.identity, file: trace.file, reused: true };
         }
+        because ??= difference;
       }
+      if (because !== undefined) journal.line(`dracut runs again: ${because}`);
       const options = { signal, onLine: (line: string) => journal.line(line) };
       const traced = context.tools.strace !== "none";
       const made = await makeInitrd(sandboxOf(tree.layers, folder, context), plan.inherited, traced, options);

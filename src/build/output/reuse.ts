@@ -1,5 +1,5 @@
 import { lstat, readdir, readFile, readlink } from "node:fs/promises";
-import type { Stats } from "node:fs";
+import { constants, type Stats } from "node:fs";
 import { join, posix } from "node:path";
 import { run } from "../../lib/exec.ts";
 import type { Digests } from "../../lib/files.ts";
@@ -14,10 +14,15 @@ export interface Trace {
 }
 
 /**
- * Whether another tree is the same to whoever left the trace. Only layers that one tree has and the other has not can
- * make a difference, so only what is named in them is looked at. In doubt the answer is no.
+ * Says what makes another tree differ to whoever left the trace, in an operator's words; undefined when nothing does.
+ * Only layers that one tree has and the other has not can make a difference, so only what is named in them is looked
+ * at. In doubt there is a difference.
  */
-export async function looksTheSame(trace: Trace, layers: readonly string[], root: string): Promise<boolean> {
+export async function firstDifference(
+  trace: Trace,
+  layers: readonly string[],
+  root: string,
+): Promise<string | undefined> {
   const differing = [
     ...trace.layers.filter((layer) => !layers.includes(layer)),
     ...layers.filter((layer) => !trace.layers.includes(layer)),
@@ -26,18 +31,23 @@ export async function looksTheSame(trace: Trace, layers: readonly string[], root
   const listed = new Set(trace.folders);
   const below = new Set(trace.paths.flatMap(foldersAbove));
   for (const layer of differing) {
-    if (await mayBeOpaque(join(root, layer))) return false;
+    if (await mayBeOpaque(join(root, layer))) return "a layer may hide whole folders of the layers below it";
     for (const path of await entriesOf(join(root, layer))) {
-      const matters = seen.has(path) || below.has(path) || listed.has(posix.dirname(path));
-      if (!matters) continue;
+      const content = seen.has(path) || below.has(path);
+      if (!content && !listed.has(posix.dirname(path))) continue;
       const before = await topmost(trace.layers, path, root);
       const now = await topmost(layers, path, root);
-      // A name in a listed folder only matters by being there or not; content matters where it was looked at.
-      const content = seen.has(path) || below.has(path);
-      if (!(content ? await sameContent(before, now) : (before === undefined) === (now === undefined))) return false;
+      // Of a name in a listed folder its kind is told with it; content matters where it was looked at.
+      if (content ? await sameContent(before, now) : kindOf(before) === kindOf(now)) continue;
+      return `${path} ${before === undefined ? "is new" : now === undefined ? "is gone" : "changed"}`;
     }
   }
-  return true;
+  return undefined;
+}
+
+/** The bits of a mode that tell a file from a folder or a link. */
+function kindOf(found: Found | undefined): number {
+  return (found?.stats.mode ?? 0) & constants.S_IFMT;
 }
 
 function foldersAbove(path: string): string[] {
@@ -85,6 +95,8 @@ async function sameContent(a: Found | undefined, b: Found | undefined): Promise<
   if (a === undefined || b === undefined) return a === b;
   const same = (["mode", "uid", "gid"] as const).every((field) => a.stats[field] === b.stats[field]);
   if (!same) return false;
+  // Of folders there are new ones in the initrd; files keep the time they have in the tree.
+  if (!a.stats.isDirectory() && a.stats.mtimeMs !== b.stats.mtimeMs) return false;
   if (a.stats.isSymbolicLink()) return (await readlink(a.file)) === (await readlink(b.file));
   if (!a.stats.isFile()) return a.stats.isDirectory();
   return (
