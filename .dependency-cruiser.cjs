@@ -53,13 +53,23 @@ module.exports = {
       from: { path: "^src/cli/" },
       to: { path: `^src/(${domains.join("|")})/`, dependencyTypesNot: ["type-only"] },
     },
-    only("http-server-in-api", "fastify appears only in api and server", "^node_modules/fastify", ["^src/(api|server)/", "^test/"]),
-    only("processes-in-exec", "only lib/exec starts a process", "^(node:)?child_process$|node_modules/execa", ["^src/lib/exec\\.ts$", "^test/"]),
+    only("http-server-in-api", "fastify appears only in api and server", "^node_modules/fastify", [
+      "^src/(api|server)/",
+      "^test/",
+    ]),
+    only("processes-in-exec", "only lib/exec starts a process", "^(node:)?child_process$|node_modules/execa", [
+      "^src/lib/exec\\.ts$",
+      "^test/",
+    ]),
     only("databases-in-db", "only lib/db opens a database", "^(node:)?sqlite$", ["^src/lib/db\\.ts$", "^test/"]),
   ],
   options: {
     doNotFollow: { path: "node_modules" },
     parser: "swc",
-    enhancedResolveOptions: { extensions: [".ts", ".js"], exportsFields: ["exports"], conditionNames: ["import", "node"] },
+    enhancedResolveOptions: {
+      extensions: [".ts", ".js"],
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node"],
+    },
   },
 };

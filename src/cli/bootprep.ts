@@ -3,10 +3,11 @@ import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { Run } from "../bootprep/index.ts";
 import { NetkilnError, formatProblem, type Problem } from "../lib/errors.ts";
+import { wasCut } from "../lib/http.ts";
 import { countOf } from "../lib/yaml.ts";
 import { collect, type OpenSession, type Session } from "./command.ts";
 import { paint, printJson, type Output } from "./output.ts";
-import { followRun } from "./run-progress.ts";
+import { followRun, patiently } from "./run-progress.ts";
 
 interface Options {
   readonly dryRun?: boolean;
@@ -106,7 +107,12 @@ async function read(file: string): Promise<string> {
 }
 
 export async function runBootprep(request: Record<string, unknown>, session: Session): Promise<Run> {
-  const run = await session.client.send<Run & Notices>("POST", "/bootprep/runs", request);
+  const send = () => session.client.send<Run & Notices>("POST", "/bootprep/runs", request);
+  // Sent twice it does no harm: what the first request has started is joined.
+  const run = await send().catch((error: unknown) => {
+    if (!wasCut(error)) throw error;
+    return patiently(session, send);
+  });
   if (!session.output.json) {
     showNotices(run, session.output);
     if (run.status === "running")

@@ -50,7 +50,8 @@ function failureOf(failed: readonly RunItem[]): NetkilnError {
   );
 }
 
-async function patiently<T>(session: Session, ask: () => Promise<T>): Promise<T> {
+/** Asks a server that may be away for a while, as it is while it restarts. */
+export async function patiently<T>(session: Session, ask: () => Promise<T>): Promise<T> {
   const deadline = clock.now().getTime() + awaySeconds * 1000;
   for (;;) {
     try {

@@ -38,11 +38,26 @@ export async function sendRequest(
   });
 }
 
+/** What the end of a connection that stood is called (connect(2), send(2)). */
+const cutCodes: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE"]);
+const cut = Symbol("the connection was cut");
+
+/** Whether a request reached a server that then went away, so that nobody knows what has become of it. */
+export function wasCut(error: unknown): boolean {
+  return error instanceof NetkilnError && error.detail === cut;
+}
+
 function unreachable(server: ServerAddress, error: Error): NetkilnError {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === "EACCES") {
     return new NetkilnError("unreachable", `no permission to talk to the server on ${server}`, {
       hint: "run as root, or use --server https://HOST:PORT with a token",
+    });
+  }
+  if (code !== undefined && cutCodes.has(code)) {
+    return new NetkilnError("unreachable", `the server on ${server} went away before it answered (${code})`, {
+      hint: "run the same again when it is back: what it had taken on goes on, and is not done twice",
+      detail: cut,
     });
   }
   return new NetkilnError("unreachable", `no netkiln server answers on ${server} (${code ?? error.message})`, {
