@@ -1,146 +1,162 @@
 /**
- * One run, one machine, one package set: the example image as a plain script makes it, then by netkiln in an empty
- * data folder, then with nothing changed, then with one line changed in the last playbook.
+ * One run, one machine, one package set: the example image as a plain script makes it, by netkiln in an empty data
+ * folder, with nothing changed, and with one line changed in the last playbook; the same change by the script and by
+ * Debian's mkosi; and ten images that share a base.
  */
-import { execFileSync, spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
+import { measure, median, round, waitOf, type Measured, type Patience } from "./measure.ts";
+import { openMkosi } from "./mkosi.ts";
+import {
+  bootprepFor,
+  changeLastPlaybook,
+  debugLevels,
+  git,
+  inFolder,
+  makeSite,
+  project,
+  squashfsLevel,
+  startNetkiln,
+  type Netkiln,
+} from "./site.ts";
 
-const project = fileURLToPath(new URL("..", import.meta.url));
-const example = join(project, "examples/compute");
-const netkiln = join(project, "bin/netkiln");
-/** The squashfs level of both, which the script would otherwise leave at mksquashfs's slow default. */
-const level = "1";
+interface Options extends Patience {
+  /** Whether ten scripts really run, which takes half an hour. */
+  readonly full: boolean;
+}
+
 /** How often the cheap ones are done; the median counts. */
 const repetitions = 3;
-/** Values that Slurm takes: the gate would refuse others. */
-const debugLevels = ["verbose", "debug", "debug2"];
+const images = 1 + debugLevels.length;
 
-export async function bench(): Promise<void> {
-  const folder = mkdtempSync("/var/tmp/nk-bench-");
-  try {
-    await measure(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+export async function bench(args: readonly string[]): Promise<void> {
+  const wait = waitOf(args);
+  const options = { full: args.includes("--full"), wait };
+  await inFolder(async (folder) => {
+    const rows = new Map<string, Measured>();
+    const note = async (name: string, measured: Promise<Measured>) => {
+      const result = await measured;
+      rows.set(name, result);
+      console.log(`== ${name}: ${result.seconds.toFixed(2)} s`);
+    };
+    const site = makeSite(join(folder, "site"));
+    await withNetkiln(join(folder, "data"), site, async (netkiln) => {
+      const build = () =>
+        measure(() => netkiln.run("bootprep", "run", join(site, "bootprep.yaml")), options, netkiln.pid);
+      await note(
+        "script",
+        measure(() => script(site, join(folder, "script")), options),
+      );
+      await note("cold", build());
+      await note("unchanged", median(repetitions, build));
+      const levels = debugLevels.values();
+      const change = async () => {
+        changeLastPlaybook(site, levels.next().value ?? "");
+        return build();
+      };
+      await note("change", median(repetitions, change));
+      changeLastPlaybook(site, levels.next().value ?? "");
+      // It keeps nothing that a later run could use, so the change is the whole of it once more.
+      await note(
+        "script_change",
+        measure(() => script(site, join(folder, "script")), options),
+      );
+    });
+    const mkosi = await openMkosi(join(folder, "mkosi"), join(site, "recipe"), join(folder, "script/rootfs"));
+    await note("mkosi_cold", measure(mkosi.build, options));
+    const levels = debugLevels.values();
+    const change = () => {
+      mkosi.change(levels.next().value ?? "");
+      return measure(mkosi.build, options);
+    };
+    await note("mkosi_change", change());
+    mkosi.useCache();
+    await note("mkosi_cached_change", median(repetitions, change));
+    await benchTen(folder, note, options);
+    report(rows, options);
+  });
 }
 
-async function measure(folder: string): Promise<void> {
-  const site = join(folder, "site");
-  cpSync(example, site, { recursive: true });
-  git(site, "init", "--quiet", "--initial-branch", "main");
-  commit(site, "first");
-
-  console.log("plain script: mmdebstrap, ansible-playbook, dracut, mksquashfs");
-  const script = timed(() =>
-    execFileSync(
-      join(project, "bench/script.sh"),
-      [join(site, "recipe"), join(site, "ansible"), join(folder, "script")],
-      {
-        stdio: ["ignore", "inherit", "inherit"],
-        env: { ...process.env, ZSTD_LEVEL: level },
-      },
+async function benchTen(
+  folder: string,
+  note: (name: string, measured: Promise<Measured>) => Promise<void>,
+  options: Options,
+): Promise<void> {
+  const site = makeSite(join(folder, "ten"));
+  for (const level of debugLevels) {
+    git(site, "switch", "--quiet", "--create", level, "main");
+    changeLastPlaybook(site, level);
+  }
+  const branches = ["main", ...debugLevels];
+  writeFileSync(join(site, "ten.yaml"), bootprepFor(branches));
+  await withNetkiln(join(folder, "ten-data"), site, (netkiln) =>
+    note(
+      "ten",
+      measure(() => netkiln.run("bootprep", "run", join(site, "ten.yaml")), options, netkiln.pid),
     ),
   );
+  if (!options.full) return;
+  const all = () => {
+    for (const branch of branches) {
+      git(site, "switch", "--quiet", branch);
+      script(site, join(folder, "script"));
+    }
+  };
+  await note("ten_scripts", measure(all, options));
+}
 
-  const data = join(folder, "data");
-  const config = join(folder, "config.yaml");
-  writeFileSync(config, `squashfs_level: ${level}\n`);
-  const environment = { ...process.env, NETKILN_DATA: data, NETKILN_CONFIG: config };
-  const server = spawn(netkiln, ["serve", "--node-door", "127.0.0.1:0"], { stdio: "ignore", env: environment });
+async function withNetkiln(data: string, site: string, work: (netkiln: Netkiln) => Promise<void>): Promise<void> {
+  const netkiln = await startNetkiln(data);
   try {
-    await waitForServer(environment);
-    execFileSync(netkiln, ["recipes", "import", join(site, "recipe")], { env: environment });
-    const run = () =>
-      timed(() =>
-        execFileSync(netkiln, ["bootprep", "run", join(site, "bootprep.yaml")], {
-          env: environment,
-          stdio: ["ignore", "inherit", "inherit"],
-        }),
-      );
-    console.log("netkiln, empty data folder");
-    const cold = run();
-    console.log("netkiln, nothing changed");
-    const unchanged = median(() => run());
-    console.log("netkiln, one line changed in the last playbook");
-    let marker = 0;
-    const change = median(() => {
-      changeLastPlaybook(site, marker);
-      marker += 1;
-      return run();
-    });
-    report({ script, cold, unchanged, change });
+    netkiln.run("recipes", "import", join(site, "recipe"));
+    await work(netkiln);
   } finally {
-    server.kill("SIGTERM");
-    await new Promise((resolve) => server.once("exit", resolve));
+    await netkiln.stop();
   }
 }
 
-function report({ script, cold, unchanged, change }: Record<"script" | "cold" | "unchanged" | "change", number>): void {
-  const rows: [string, number, string][] = [
-    ["plain script", script, ""],
-    ["cold", cold, `${(cold / script).toFixed(2)} of the script`],
-    ["unchanged", unchanged, ""],
-    ["one line changed", change, `${(cold / change).toFixed(1)} times faster than cold`],
-  ];
-  console.log("");
-  for (const [name, seconds, note] of rows)
-    console.log(`${name.padEnd(18)} ${seconds.toFixed(2).padStart(8)} s  ${note}`.trimEnd());
+function script(site: string, output: string): void {
+  execFileSync(join(project, "bench/script.sh"), [join(site, "recipe"), join(site, "ansible"), output], {
+    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...process.env, ZSTD_LEVEL: squashfsLevel },
+  });
+}
+
+function report(rows: ReadonlyMap<string, Measured>, { full }: Options): void {
+  const at = (name: string) => rows.get(name)?.seconds ?? Number.NaN;
+  const ratio = at("cold") / at("script");
+  const speedup = at("cold") / at("change");
+  const notes: Record<string, string> = {
+    script: "mmdebstrap, ansible-playbook, dracut, mksquashfs",
+    cold: `netkiln, empty data folder: ${ratio.toFixed(2)} of the script`,
+    unchanged: "netkiln, nothing changed",
+    change: `netkiln, one line of the last playbook: ${speedup.toFixed(1)} times faster than cold`,
+    script_change: "the same change by the script, which runs whole, as it keeps no tree",
+    mkosi_cold: "mkosi 14 and mksquashfs: packages and files; no Ansible, no initrd, no checks",
+    mkosi_change: "the same line in mkosi.extra/, Incremental=yes, which makes its cached tree anew",
+    mkosi_cached_change: "the same with an empty folder that makes it use its cached tree",
+    ten: `netkiln, ${images} images on one base, empty data folder; one script alone: ${at("script").toFixed(2)} s`,
+    ten_scripts: `${images} scripts in turn`,
+  };
+  console.log(`\n${"".padEnd(20)}${"wall s".padStart(9)}${"CPU s".padStart(9)}${"busy before".padStart(13)}`);
+  for (const [name, { seconds, cpu, busy }] of rows) {
+    const figures = [
+      seconds.toFixed(2).padStart(9),
+      cpu.toFixed(2).padStart(9),
+      `${Math.round(busy * 100)} %`.padStart(13),
+    ];
+    console.log(`${name.padEnd(20)}${figures.join("")}  ${notes[name] ?? ""}`.trimEnd());
+  }
+  const seconds = [...rows].map(([name, measured]) => [`${name}_s`, round(measured.seconds)] as const);
   console.log(
     JSON.stringify({
       bench: "build",
-      script_s: round(script),
-      cold_s: round(cold),
-      cold_ratio: round(cold / script),
-      unchanged_s: round(unchanged),
-      change_s: round(change),
-      change_speedup: round(cold / change),
+      ...Object.fromEntries(seconds),
+      ...(!full && { ten_scripts_s: null }),
+      cold_ratio: round(ratio),
+      cold_cpu_ratio: round((rows.get("cold")?.cpu ?? Number.NaN) / (rows.get("script")?.cpu ?? Number.NaN)),
+      change_speedup: round(speedup),
     }),
   );
-}
-
-/** Seconds of wall clock. */
-function timed(work: () => unknown): number {
-  const started = performance.now();
-  work();
-  return (performance.now() - started) / 1000;
-}
-
-function median(measureOnce: () => number): number {
-  const times = Array.from({ length: repetitions }, measureOnce).sort((a, b) => a - b);
-  return times[Math.floor(repetitions / 2)] ?? Number.NaN;
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100;
-}
-
-function changeLastPlaybook(site: string, marker: number): void {
-  const file = join(site, "ansible/slurm.yml");
-  const text = readFileSync(file, "utf8").replace(/slurm_debug: \S+/, `slurm_debug: ${debugLevels[marker]}`);
-  writeFileSync(file, text);
-  commit(site, `change ${marker}`);
-}
-
-function commit(site: string, message: string): void {
-  git(site, "add", "--all");
-  git(site, "-c", "user.name=bench", "-c", "user.email=bench@example.org", "commit", "--quiet", "--message", message);
-}
-
-function git(folder: string, ...args: string[]): void {
-  execFileSync("git", ["-C", folder, ...args], { stdio: ["ignore", "ignore", "inherit"] });
-}
-
-async function waitForServer(environment: NodeJS.ProcessEnv): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    try {
-      execFileSync(netkiln, ["recipes", "list"], { env: environment, stdio: "ignore" });
-      return;
-    } catch {
-      await sleep(200);
-    }
-  }
-  throw new Error("the server does not answer");
 }

@@ -1,10 +1,10 @@
-/** npm run bench NAME: prints a table and, last, one line of JSON. */
-const benches = { build: () => import("./build.ts") } as const;
+/** npm run bench NAME [-- OPTION...]: prints a table and, last, one line of JSON. */
+const benches = { build: () => import("./build.ts"), reproduce: () => import("./reproduce.ts") } as const;
 
-const [name = ""] = process.argv.slice(2);
+const [name = "", ...options] = process.argv.slice(2);
 if (!(name in benches)) {
-  console.error(`usage: npm run bench NAME, with one of: ${Object.keys(benches).join(", ")}`);
+  console.error(`usage: npm run bench NAME [-- OPTION...], with one of: ${Object.keys(benches).join(", ")}`);
   process.exit(2);
 }
 const { bench } = await benches[name as keyof typeof benches]();
-await bench();
+await bench(options);

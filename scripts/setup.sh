@@ -1,10 +1,29 @@
 #!/bin/sh
 # Installs what netkiln needs on Debian 12, as root: the tools from Debian, Node 24 and the npm packages from npm.
 # Does nothing when everything is there, and may be run again at any time.
+#
+#   setup.sh            what images of Debian and virtual nodes need
+#   setup.sh tests      also what the other distributions and forms need, and what the tests compare with
 set -eu
 cd "$(dirname "$0")/.."
 
 tools="mmdebstrap ansible squashfs-tools strace qemu-system-x86 ipxe-qemu seabios git zstd libcap2-bin attr"
+case ${1-} in
+  '') ;;
+  tests)
+    # other bases: EL, SUSE, KIWI, archives, other architectures
+    tools="$tools rpm dnf zypper createrepo-c kiwi kiwi-systemdeps-core debootstrap gnupg cpio xz-utils bzip2"
+    tools="$tools qemu-user-static binfmt-support arch-test"
+    # other forms of the root
+    tools="$tools erofs-utils cryptsetup-bin"
+    # what reads our images and signatures
+    tools="$tools skopeo buildah docker-registry minisign"
+    ;;
+  *)
+    echo "setup: unknown word: $1 (there is: tests)" >&2
+    exit 2
+    ;;
+esac
 
 missing=
 for tool in $tools; do
@@ -26,6 +45,8 @@ if [ -n "$missing" ]; then
     exit 1
   fi
   rm -f "$log"
+  # Debian starts it on all addresses; the tests start one of their own on loopback.
+  case $missing in *docker-registry*) systemctl disable --now docker-registry >/dev/null 2>&1 || true ;; esac
 fi
 
 # The stamp is the lock file that was installed from.

@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { chown, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { chown, mkdir, open, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { clock } from "../lib/clock.ts";
@@ -9,7 +10,10 @@ import type { BlobStore } from "./store.ts";
 /** Reads of this size cost half the processor time of Node's 64 KiB default. */
 const readChunk = 256 * 1024;
 
-/** Blobs as files `sha256/ab/abcd…` below `root`; a name exists only with all of its bytes on the disk. */
+/**
+ * Blobs as files `sha256/ab/abcd…` below `root`; a name exists only with all of its bytes on the disk. A blob that is
+ * put again becomes another file or gets a new time: by that the garbage collection sees that it is wanted again.
+ */
 export function openFileBlobs(root: string): BlobStore {
   const pathOf = (digest: string) => join(root, "sha256", digest.slice(0, 2), digest);
 
@@ -37,25 +41,45 @@ export function openFileBlobs(root: string): BlobStore {
     return digests;
   };
 
+  const renew = async (digest: string): Promise<boolean> => {
+    const now = clock.now();
+    return utimes(pathOf(digest), now, now).then(
+      () => true,
+      () => false,
+    );
+  };
+
   return {
     putFile: async (file) => take(file, await digestFile(file)),
     putBytes: async (bytes) => {
-      const existing = pathOf(sha256(bytes));
-      const known = await stat(existing).catch(() => undefined);
-      if (known?.size === Buffer.byteLength(bytes)) return digestFile(existing);
+      const known = digestsOf(bytes);
+      if ((await sizeOf(pathOf(known.sha256))) === known.size && (await renew(known.sha256))) return known;
       const temporary = join(root, `${clock.randomHex(8)}.tmp`);
       await mkdir(root, { recursive: true });
       const handle = await open(temporary, "wx", 0o644);
       try {
         await handle.writeFile(bytes).finally(() => handle.close());
-        return await take(temporary, await digestFile(temporary));
+        return await take(temporary, known);
       } finally {
         await rm(temporary, { force: true });
       }
     },
-    has: async (digest) => (await stat(pathOf(digest)).catch(() => undefined)) !== undefined,
+    has: async (digest) => (await sizeOf(pathOf(digest))) !== undefined,
+    renew,
     path: pathOf,
     read: (digest, range): Readable =>
       createReadStream(pathOf(digest), { highWaterMark: readChunk, ...(range !== undefined && range) }),
   };
+}
+
+function digestsOf(bytes: Buffer | string): Digests {
+  return {
+    sha256: sha256(bytes),
+    md5: createHash("md5").update(bytes).digest("hex"),
+    size: Buffer.byteLength(bytes),
+  };
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  return (await stat(path).catch(() => undefined))?.size;
 }

@@ -7,6 +7,11 @@ export interface BlobStore {
   putFile(file: string): Promise<Digests>;
   putBytes(bytes: Buffer | string): Promise<Digests>;
   has(digest: string): Promise<boolean>;
+  /**
+   * As `has`, for whoever is about to point at a blob that was put long ago: it then counts as put now. False also when
+   * that cannot be noted, and then it has to be put again.
+   */
+  renew(digest: string): Promise<boolean>;
   /** Where the blob's file is or would be. */
   path(digest: string): string;
   /** `start` and `end` count from 0, both inclusive. */

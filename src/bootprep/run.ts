@@ -43,6 +43,7 @@ export interface RunPorts {
     template: Exclude<PlannedTemplate, { action: "skip" }>,
     image: string,
   ): Promise<{ readonly changed: boolean }>;
+  /** Not when something else uses the image: then it stays. */
   deleteImage(id: string): Promise<void>;
 }
 
@@ -56,7 +57,8 @@ export function itemsOf(plan: Plan): RunItem[] {
 
 /**
  * Takes every step of a run that can be taken now: configurations first, then all images at once (a build waits for
- * the trees below it by itself), then the templates whose images are there. Returns how the items stand.
+ * the trees below it by itself), then the templates whose images are there, and at last the deletion of what was
+ * replaced. Returns how the items stand.
  */
 export async function advance(plan: Plan, items: readonly RunItem[], ports: RunPorts): Promise<RunItem[]> {
   const next: RunItem[] = [];
@@ -74,7 +76,17 @@ export async function advance(plan: Plan, items: readonly RunItem[], ports: RunP
       }),
     );
   }
+  if (statusOf(next) !== "running") await deleteReplaced(plan, next, ports);
   return next;
+}
+
+/** Images that were replaced go last, when no template of the file names them any more. */
+async function deleteReplaced(plan: Plan, items: readonly RunItem[], ports: RunPorts): Promise<void> {
+  for (const planned of plan.images) {
+    const made = items.find(({ section, name }) => section === "image" && name === planned.name);
+    if (planned.action !== "build" || made?.state !== "done") continue;
+    for (const id of planned.replaces) if (id !== made.image) await ports.deleteImage(id);
+  }
 }
 
 async function attempt(item: RunItem, step: () => Promise<RunItem>): Promise<RunItem> {
@@ -107,7 +119,6 @@ async function advanceImage(item: RunItem, plan: Plan, ports: RunPorts): Promise
   const outcome = await ports.outcomeOf(item.build);
   if (outcome.kind === "running") return item;
   if (outcome.kind === "failed") return { ...item, state: "failed", error: outcome.error };
-  for (const id of planned.replaces) if (id !== outcome.image) await ports.deleteImage(id);
   return { ...item, state: "done", image: outcome.image };
 }
 

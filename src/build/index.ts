@@ -1,7 +1,24 @@
 export { buildFolder } from "./journal.ts";
+export { compareLocks, lockDigest, lockSummary, lockText, type LockChanges, type LockSummary } from "./base/lock.ts";
 export { openLayerStore, type LayerStore } from "./layers.ts";
-export { planBuild, stepsToRun, type BuildSettings, type PlanContext } from "./plan.ts";
-export { buildHandler, buildJob, startBuild, type Started } from "./start.ts";
+export { allSteps, planBuild, type BuildSettings, type PlanContext } from "./plan.ts";
+export { openBuildRecords, type BuildRecords, type CacheRecord, type UnfinishedBuild } from "./records.ts";
+export { emptyBlob, ociArtifact, ociReferrer } from "./output/oci.ts";
+export { foundationOf, requestFor, type WantedImage } from "./request.ts";
+export { checkLayer, openShell, type ShellOptions, type ShellResult } from "./shell.ts";
+export { buildHandler, buildJob, startBuild, startLock, startVerify, type Started } from "./start.ts";
 export { migrations, openBuildStore, openStepStore, type BuildStore, type StepStore } from "./store.ts";
 export { readToolVersions } from "./tools.ts";
-export type { Build, BuildPlan, ImageRequest, Planned, StepReport, StepResult } from "./types.ts";
+export { familyOf as lockFamily } from "./base/index.ts";
+export type { Lock } from "./base/types.ts";
+export type {
+  Build,
+  BuildPlan,
+  Comparison,
+  Locked,
+  Foundation,
+  ImageRequest,
+  Planned,
+  StepReport,
+  StepResult,
+} from "./types.ts";

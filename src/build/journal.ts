@@ -12,7 +12,7 @@ export interface Journal {
   /** The build's own folder: `log`, `verdict.json`, `verdict.xml`. */
   readonly folder: string;
   line(text: string): void;
-  report(step: Planned, change: Pick<StepReport, "state" | "seconds">): Promise<void>;
+  report(step: Planned, change: Pick<StepReport, "state" | "seconds" | "why">): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -30,8 +30,8 @@ export async function openJournal(
   const file = createWriteStream(join(folder, "log"), { flags: "a" });
   // A full disk must not end the build by way of its log; the step that needs the room will say so.
   file.on("error", () => undefined);
-  const steps = new Map<Planned, StepReport>(
-    planned.map((step) => [step, { kind: step.kind, title: step.title, state: "waiting", why: step.why }]),
+  const steps = new Map<string, StepReport>(
+    planned.map((step) => [step.slot, { kind: step.kind, title: step.title, state: "waiting", why: step.why }]),
   );
   const write = (text: string) => void (file.writable && file.write(`${text}\n`));
   const save = () => context.builds.setSteps(id, [...steps.values()]);
@@ -40,12 +40,12 @@ export async function openJournal(
     folder,
     line: write,
     report: async (step, change) => {
-      const report: StepReport = { kind: step.kind, title: step.title, why: step.why, ...change };
-      steps.set(step, report);
+      const report: StepReport = { kind: step.kind, title: step.title, ...change };
+      steps.set(step.slot, report);
       const time = clock.now().toISOString().slice(11, 19);
       const took = change.seconds === undefined ? "" : ` in ${change.seconds.toFixed(1)} s`;
       write(`==> ${time} ${step.title}: ${change.state}${took}`);
-      if (change.state === "running") for (const reason of step.why) write(`    because ${reason}`);
+      if (change.state === "running") for (const reason of change.why ?? []) write(`    because ${reason}`);
       await save();
       await context.events.record(`build:${id}`, "step", { ...report });
     },

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { chmod, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { clock } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
@@ -52,7 +52,12 @@ export async function openLayerStore(data: string): Promise<LayerStore> {
     commit: async (folder, key) => {
       await run(["sync", "-f", folder]);
       const target = join(root, key);
-      if ((await stat(target).catch(() => undefined)) !== undefined) return;
+      const there = await stat(target).catch(() => undefined);
+      if (there !== undefined) {
+        // The same mode: it gets the time of a change, so that a garbage collection sees that it is wanted now.
+        await chmod(target, there.mode & 0o7777);
+        return;
+      }
       await rename(folder, target);
       await syncDirectory(root);
     },

@@ -36,6 +36,20 @@ test("identities, caches and logs go; what stays bears no time after the epoch",
   }
 });
 
+test("of an rpm database the parts go that only matter while it is open", async () => {
+  await put("var/lib/rpm/rpmdb.sqlite");
+  await put("var/lib/rpm/rpmdb.sqlite-shm");
+  await put("var/lib/rpm/rpmdb.sqlite-wal", "");
+  await put("usr/lib/sysimage/rpm/rpmdb.sqlite-wal", "not in the database yet");
+  await put("var/log/dnf.rpm.log");
+  await put("var/lib/dnf/history.sqlite-wal");
+  await normalise(root, epoch, false);
+  assert.deepEqual(await readdir(join(root, "var/lib/rpm")), ["rpmdb.sqlite"]);
+  assert.deepEqual(await readdir(join(root, "usr/lib/sysimage/rpm")), ["rpmdb.sqlite-wal"]);
+  assert.deepEqual(await readdir(join(root, "var/log")), []);
+  assert.deepEqual(await readdir(join(root, "var/lib/dnf")), []);
+});
+
 test("only the base loses the secrets that packages made; a layer's are the site's", async () => {
   await put("etc/munge/munge.key");
   await normalise(root, epoch, false);

@@ -20,8 +20,11 @@ const removed: readonly string[] = [
   "var/cache/apt/",
   "var/cache/debconf/config.dat-old",
   "var/cache/debconf/templates.dat-old",
+  "var/cache/dnf/",
   "var/cache/ldconfig/aux-cache",
   "var/cache/man/",
+  "var/cache/yum/",
+  "var/cache/zypp/",
   "var/lib/apt/lists/",
   "var/lib/dbus/machine-id",
   "var/lib/dpkg/available-old",
@@ -31,8 +34,15 @@ const removed: readonly string[] = [
   "var/lib/dpkg/statoverride-old",
   "var/lib/dpkg/status-old",
   "var/lib/dpkg/triggers/Lock",
+  "usr/lib/sysimage/rpm/.rpm.lock",
+  "usr/lib/sysimage/rpm/rpmdb.sqlite-shm",
+  "var/lib/rpm/.rpm.lock",
+  "var/lib/rpm/rpmdb.sqlite-shm",
   "var/lib/systemd/credential.secret",
   "var/lib/systemd/random-seed",
+  "var/lib/zypp/AnonymousUniqueId",
+  "var/lib/zypp/AutoInstalled",
+  "var/lib/zypp/LastDistributionFlavor",
   "var/log/alternatives.log",
   "var/log/apt/",
   "var/log/bootstrap.log",
@@ -42,13 +52,20 @@ const removed: readonly string[] = [
   "var/log/lastlog",
   "var/log/btmp",
   "var/log/wtmp",
+  "var/log/zypp/",
+  "var/log/zypper.log",
   "var/tmp/",
 ];
 const removedPatterns: readonly { readonly folder: string; readonly name: RegExp }[] = [
   { folder: "etc/ssh", name: /^ssh_host_.*_key(\.pub)?$/ },
+  { folder: "var/lib/dnf", name: /^history\.sqlite(-shm|-wal)?$/ },
+  { folder: "var/lib/rpm", name: /^__db\.\d+$/ },
+  { folder: "var/log", name: /^(dnf(\.librepo|\.rpm)?|hawkey)\.log(\.\d+)?$/ },
 ];
 /** Secrets that packages make while they are installed; a playbook may put the site's own there. */
 const removedFromBase: readonly string[] = ["etc/munge/munge.key"];
+/** SQLite's log of a database that was closed in order; one that holds something is part of the database. */
+const removedWhenEmpty: readonly string[] = ["usr/lib/sysimage/rpm/rpmdb.sqlite-wal", "var/lib/rpm/rpmdb.sqlite-wal"];
 /** Emptied, not removed: systemd reads an empty machine-id as "make one at boot". */
 const emptied: readonly string[] = ["etc/machine-id"];
 
@@ -70,6 +87,10 @@ export async function normalise(upper: string, epoch: number, isBase: boolean): 
     for (const name of await readdir(join(upper, folder)).catch(() => [])) {
       if (pattern.test(name)) await removeFile(join(upper, folder, name));
     }
+  }
+  for (const path of removedWhenEmpty) {
+    const file = await lstat(join(upper, path)).catch(() => undefined);
+    if (file?.isFile() === true && file.size === 0) await rm(join(upper, path));
   }
   for (const path of emptied) {
     const file = await lstat(join(upper, path)).catch(() => undefined);

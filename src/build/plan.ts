@@ -1,226 +1,240 @@
 import { readFile } from "node:fs/promises";
-import type { BlobStore } from "../artifact/index.ts";
 import { engineVersion } from "../compliance/index.ts";
-import type { GitStore, Layer, PinnedRepository } from "../configuration/index.ts";
 import type { Recipe } from "../image/index.ts";
 import { canonicalJson, sha256 } from "../lib/files.ts";
 import { aptSources } from "./base/apt-sources.ts";
-import { playbookInputs } from "./layer/ansible-inputs.ts";
-import { overlayFiles } from "./layer/files.ts";
-import { releaseFiles } from "./layer/release.ts";
-import type { StepStore } from "./store.ts";
-import type { ToolVersions } from "./tools.ts";
+import { baseOf, familyOf, packageSourceOf, type BaseSettings } from "./base/index.ts";
+import { erofsCompression } from "./output/erofs.ts";
+import { emptyChain, explain, slotOf, stepKey } from "./key.ts";
+import { describeStep, imageBelow, treeSteps, type StepContext } from "./steps.ts";
 import type {
   BuildPlan,
   ChecksFile,
+  Foundation,
   ImageRequest,
+  OutputKind,
   Planned,
   PlannedTreeStep,
-  StepKind,
   StepResult,
   TreeStep,
 } from "./types.ts";
 
-/** Raised when the same inputs give other bytes than before, so that old results are not taken for new ones. */
-export const formatVersion = 1;
-
-export interface PlanContext {
-  readonly git: GitStore;
-  readonly blobs: BlobStore;
-  readonly steps: StepStore;
-  readonly tools: ToolVersions;
+export interface PlanContext extends StepContext {
   readonly settings: BuildSettings;
   /** Whether what a result names is still there. */
   readonly isKept: (result: StepResult) => Promise<boolean>;
 }
 
-export interface BuildSettings {
-  /** `deb` lines to build Debian trees from, instead of this host's own. */
-  readonly aptSources?: readonly string[];
-  /** How long packages that were fetched once count as current, seconds. */
+export interface BuildSettings extends BaseSettings {
+  /** How long packages that were looked up once count as current, seconds. */
   readonly packagesMaxAge: number;
   /** zstd level of squashfs; higher is smaller and slower. */
   readonly squashfsLevel: number;
 }
 
 /**
- * Works out every step of an image with its key, and whether it has to run. Runs nothing and changes nothing but the
- * moment at which packages count as fetched.
+ * Works out every step of an image, and whether it has to run, as far as that can be told before: a step on top of one
+ * that runs is open until then. Runs nothing and changes nothing.
  */
 export async function planBuild(request: ImageRequest, context: PlanContext): Promise<BuildPlan> {
-  const root = rootOf(request);
-  const inherited = root.kind === "recipe" ? fromRecipe(root.recipe) : root.image;
-  const { epoch } = inherited;
+  const inherited = traitsOf(request.base);
+  const image = imageBelow(request.base)?.image;
+  const baseChain = image?.chain ?? emptyChain;
+  let below: string | undefined = baseChain;
   const tree: PlannedTreeStep[] = [];
-  let parent = root.kind === "image" ? root.image.layers[0] : undefined;
-  for (const [image, step] of await treeSteps(request, context)) {
-    const { title, inputs } = await describe(step, epoch, context);
-    const planned = await plan(step.kind, title, { ...inputs, epoch: String(epoch) }, parent, image, context);
-    tree.push({ ...planned, step });
-    parent = planned.key;
+  const slots = new Set<string>();
+  for (const [owner, epoch, step] of await treeSteps(request, context)) {
+    const planned = await planTreeStep(step, { owner, epoch, slots }, below, context);
+    slots.add(planned.slot);
+    tree.push(planned);
+    if (step.kind !== "lock") below = (await resultOf(planned, context))?.chain;
   }
-  const top = parent ?? "";
   const checks = await collectChecks(request, context);
-  const output = (kind: StepKind, title: string, inputs: Record<string, string>) =>
-    plan(kind, title, inputs, top, request.name, context);
-  const kernel =
-    root.kind === "recipe" ? root.recipe.spec.kernel !== undefined : root.image.artifacts.kernel !== undefined;
+  const gateInputs = {
+    engine: engineVersion,
+    ...Object.fromEntries(checks.map(({ file, text }) => [file, sha256(text)])),
+  };
   return {
     name: request.name,
-    baseLayers: root.kind === "image" ? root.image.layers : [],
-    baseIdentity: root.kind === "image" ? root.image.buildId : undefined,
+    baseLayers: image?.layers ?? [],
+    baseChain,
     inherited,
     tree,
     checks,
-    gate: await output("gate", "gate", {
-      engine: engineVersion,
-      ...Object.fromEntries(checks.map(({ file, text }) => [file, sha256(text)])),
-    }),
-    outputs: {
-      rootfs: await output("rootfs", "rootfs (squashfs)", {
-        "squashfs-tools": context.tools["squashfs-tools"],
-        compression: `zstd ${context.settings.squashfsLevel}`,
-      }),
-      ...(kernel && {
-        kernel: await output("kernel", "kernel", {}),
-        initrd: await output("initrd", "initrd (dracut)", { options: canonicalJson(inherited.initrd ?? {}) }),
-      }),
-    },
+    gate: await settle(
+      { kind: "gate", title: "gate", slot: slotOf(request.name, "gate", "gate"), inputs: gateInputs },
+      below,
+      context,
+    ),
+    inventory: await settle(
+      {
+        kind: "inventory",
+        title: "inventory",
+        slot: slotOf(request.name, "inventory", "inventory"),
+        inputs: { form: String(inventoryForm), rpm: context.tools.rpm },
+      },
+      below,
+      context,
+    ),
+    outputs: await planOutputs(request, inherited, below, context),
   };
 }
 
-function fromRecipe({ name, digest, spec }: Recipe): BuildPlan["inherited"] {
-  return {
-    arch: spec.arch,
-    recipe: { name, digest },
-    packageSource: { suite: spec.suite, components: spec.components },
-    initrd: spec.initrd,
-    kernelParameters: spec.kernel?.parameters ?? "",
-    epoch: spec.epoch,
-  };
+/** Where a step of the tree stands: in whose part of it, and after which places. */
+interface Standing {
+  readonly owner: string;
+  readonly epoch: number;
+  readonly slots: ReadonlySet<string>;
 }
 
-/** A hash of what was asked for: equal for two requests that mean the same image. */
-export function fingerprintOf(plan: BuildPlan): string {
-  return sha256(canonicalJson([plan.name, plan.gate.key, Object.values(plan.outputs).map((step) => step.key)]));
-}
-
-/** Why an operator should expect work, a line for each step that is not cached. */
-export function stepsToRun(plan: BuildPlan): Planned[] {
-  return [...plan.tree, plan.gate, ...Object.values(plan.outputs)].filter((step) => !step.cached);
-}
-
-function rootOf(request: ImageRequest): Exclude<ImageRequest["base"], { kind: "request" }> {
-  return request.base.kind === "request" ? rootOf(request.base.request) : request.base;
-}
-
-/** The steps of the tree in order, each with the name of the image that it first belongs to. */
-async function treeSteps(request: ImageRequest, context: PlanContext): Promise<[image: string, TreeStep][]> {
-  const { base, name, groups, configuration } = request;
-  const below = base.kind === "request" ? await treeSteps(base.request, context) : [];
-  const own: TreeStep[] = base.kind === "recipe" ? await recipeSteps(base.recipe, context) : [];
-  const layers = configuration?.layers ?? [];
-  own.push(
-    ...layers.map((layer): TreeStep => ({
-      kind: "ansible",
-      layer,
-      groups,
-      inventory: configuration?.additionalInventory,
-    })),
-  );
-  own.push({ kind: "release", name, commits: [...commitsOf(base), ...layers] });
-  return [...below, ...own.map((step): [string, TreeStep] => [name, step])];
-}
-
-/** The configuration layers that a base already has, in the order in which they were applied. */
-export function commitsOf(base: ImageRequest["base"]): readonly Layer[] {
-  if (base.kind === "recipe") return [];
-  if (base.kind === "request") return [...commitsOf(base.request.base), ...(base.request.configuration?.layers ?? [])];
-  return base.image.commits;
-}
-
-async function recipeSteps(recipe: Recipe, context: PlanContext): Promise<TreeStep[]> {
-  const { spec } = recipe;
-  const packages = [spec.suite, spec.arch, spec.variant, spec.components, spec.packages, spec.kernel?.package];
-  const snapshot = await context.steps.snapshot(sha256(canonicalJson(packages)), context.settings.packagesMaxAge);
-  const base: TreeStep = { kind: "base", recipe, snapshot };
-  return overlayFiles(recipe).length === 0 ? [base] : [base, { kind: "files", recipe }];
-}
-
-async function describe(
+async function planTreeStep(
   step: TreeStep,
-  epoch: number,
+  { owner, epoch, slots }: Standing,
+  below: string | undefined,
   context: PlanContext,
-): Promise<{ title: string; inputs: Record<string, string> }> {
-  switch (step.kind) {
-    case "base": {
-      const { spec } = step.recipe;
-      const sources = await aptSources(spec, context.settings.aptSources);
-      return {
-        title: `base (${spec.distribution} ${spec.suite})`,
-        inputs: {
-          suite: spec.suite,
-          arch: spec.arch,
-          variant: spec.variant,
-          components: spec.components.join(" "),
-          packages: spec.packages.join(" "),
-          "kernel package": spec.kernel?.package ?? "none",
-          exclude: spec.exclude.join(" "),
-          "package sources": sha256(canonicalJson(sources)),
-          "packages as of": step.snapshot,
-          mmdebstrap: context.tools.mmdebstrap,
-        },
-      };
+): Promise<PlannedTreeStep> {
+  if (step.kind === "lock") return planLock(step.recipe, owner, context);
+  const { title, inputs } = await describeStep(step, epoch, context);
+  // A playbook can be applied twice.
+  let slot = slotOf(owner, step.kind, title);
+  for (let count = 2; slots.has(slot); count += 1) slot = slotOf(owner, step.kind, `${title} (${count})`);
+  if (step.kind !== "base")
+    return { ...(await settle({ kind: step.kind, title, slot, inputs }, below, context)), step };
+  const lock = await context.steps.freshLock(familyOf(step.recipe, context.settings), context.settings.packagesMaxAge);
+  const planned = { kind: step.kind, title, slot, inputs: lock === undefined ? inputs : { ...inputs, lock } };
+  return { ...(await settle(planned, lock === undefined ? undefined : below, context)), step };
+}
+
+export async function planLock(recipe: Recipe, owner: string, context: PlanContext): Promise<PlannedTreeStep> {
+  const { settings, steps } = context;
+  const key = familyOf(recipe, settings);
+  const title = (baseOf(recipe, settings)?.title() ?? "base").replace(/^base/, "lock");
+  const fresh = await steps.freshLock(key, settings.packagesMaxAge);
+  const source = packageSourceOf(recipe);
+  // A suite that no source has is told before anything is built.
+  if (fresh === undefined && source !== undefined && "suite" in source) await aptSources(source, settings.aptSources);
+  return {
+    kind: "lock",
+    title,
+    slot: slotOf(owner, "lock", title),
+    inputs: {},
+    key,
+    state: fresh === undefined ? "run" : "cached",
+    why: fresh === undefined ? ["what the base is made of has not been looked up, or too long ago"] : [],
+    step: { kind: "lock", recipe },
+  };
+}
+
+/** Looks a step up, once what is below it is known. */
+export async function settle(
+  step: Pick<Planned, "kind" | "title" | "slot" | "inputs">,
+  below: string | undefined,
+  context: Pick<PlanContext, "steps" | "isKept">,
+): Promise<Planned> {
+  const before = await context.steps.last(step.slot);
+  const expectedSeconds = before?.seconds;
+  if (below === undefined) {
+    // A lock that is to be looked up may well be the one of before.
+    const lock = step.kind === "base" ? before?.inputs["lock"] : undefined;
+    const why = explain({ ...(lock !== undefined && { lock }), ...step.inputs }, before?.inputs);
+    return { ...step, key: undefined, state: why.length > 0 ? "run" : "open", why, expectedSeconds };
+  }
+  const key = stepKey(step.kind, step.inputs, below);
+  const result = await context.steps.find(key);
+  if (result !== undefined && (await context.isKept(result))) return { ...step, key, state: "cached", why: [] };
+  const changes = explain(step.inputs, before?.inputs);
+  const otherwise = result !== undefined ? "its result is gone" : "the tree below it changed";
+  return { ...step, key, state: "run", why: changes.length > 0 ? changes : [otherwise], expectedSeconds };
+}
+
+async function planOutputs(
+  request: ImageRequest,
+  inherited: BuildPlan["inherited"],
+  below: string | undefined,
+  context: PlanContext,
+): Promise<BuildPlan["outputs"]> {
+  const { tools, settings } = context;
+  const wanted = new Set(request.outputs ?? inherited.outputs);
+  const planned: Partial<Record<OutputKind, Planned>> = {};
+  const addOn = async (on: string | undefined, kind: OutputKind, title: string, inputs: Record<string, string>) => {
+    planned[kind] = await settle({ kind, title, slot: slotOf(request.name, kind, title), inputs }, on, context);
+  };
+  const add = (kind: OutputKind, title: string, inputs: Record<string, string>) => addOn(below, kind, title, inputs);
+  if (wanted.has("squashfs")) {
+    const compression = `zstd ${settings.squashfsLevel}`;
+    await add("rootfs", "rootfs (squashfs)", { "squashfs-tools": tools["squashfs-tools"], compression });
+  }
+  if (wanted.has("erofs")) {
+    const compression = (await erofsCompression()).join(" ");
+    await add("erofs", "rootfs (erofs)", { "erofs-utils": tools["erofs-utils"], compression });
+  }
+  if (wanted.has("cpio.gz")) await add("cpio.gz", "rootfs (cpio.gz)", { gzip: tools.gzip });
+  if (wanted.has("cpio.zst")) await add("cpio.zst", "rootfs (cpio.zst)", { zstd: tools.zstd });
+  if (wanted.has("oci")) await add("oci", "OCI image", { epoch: String(inherited.epoch) });
+  if (wanted.has("verity")) {
+    // It is made from the file that another step leaves, so that is what is below it.
+    const root = await resultOf(planned.rootfs ?? planned.erofs, context);
+    await addOn(root?.file?.sha256, "verity", "verity tree", { cryptsetup: tools["cryptsetup-bin"] });
+  }
+  const { kernel, initrd } = request.given ?? {};
+  if (!bootable(request.base)) return planned;
+  if (kernel === undefined) await add("kernel", "kernel", {});
+  if (initrd === undefined) await add("initrd", "initrd (dracut)", { options: canonicalJson(inherited.initrd ?? {}) });
+  return planned;
+}
+
+async function resultOf(planned: Planned | undefined, { steps }: PlanContext): Promise<StepResult | undefined> {
+  return planned?.state === "cached" && planned.key !== undefined ? steps.find(planned.key) : undefined;
+}
+
+function bootable(base: Foundation): boolean {
+  switch (base.kind) {
+    case "recipe":
+      return base.recipe.spec.kernel !== undefined || (base.below !== undefined && bootable(base.below));
+    case "image":
+      return base.image.artifacts.kernel !== undefined;
+    case "request":
+      return bootable(base.request.base);
+  }
+}
+
+function traitsOf(base: Foundation): BuildPlan["inherited"] {
+  switch (base.kind) {
+    case "image": {
+      // Not all of the image: what is published takes this over as its own.
+      const { arch, recipe, packageSource, initrd, kernelParameters, epoch, outputs } = base.image;
+      return { arch, recipe, packageSource, initrd, kernelParameters, epoch, outputs };
     }
-    case "files":
+    case "request":
+      return traitsOf(base.request.base);
+    case "recipe": {
+      const { name, digest, spec } = base.recipe;
+      const below = base.below === undefined ? undefined : traitsOf(base.below);
       return {
-        title: "files",
-        inputs: Object.fromEntries(
-          overlayFiles(step.recipe).map((file) => [file.path, `${file.sha256}${file.executable ? " x" : ""}`]),
-        ),
-      };
-    case "ansible":
-      return { title: `layer ${step.layer.playbook}`, inputs: await ansibleInputs(step, context) };
-    case "release": {
-      const contents = await Promise.all((await releaseFiles()).map(([source]) => readFile(source, "utf8")));
-      return {
-        title: `release ${step.name}`,
-        inputs: {
-          name: step.name,
-          commits: step.commits.map((layer) => `${layer.playbook}@${layer.commit}`).join(" "),
-          "node files": sha256(contents.join("\0")),
-        },
+        arch: below?.arch ?? spec.arch,
+        recipe: { name, digest },
+        packageSource: packageSourceOf(base.recipe) ?? below?.packageSource,
+        initrd: spec.initrd ?? below?.initrd,
+        kernelParameters: spec.kernel?.parameters ?? below?.kernelParameters ?? "",
+        epoch: spec.epoch,
+        outputs: spec.outputs,
       };
     }
   }
 }
 
-async function ansibleInputs(
-  { layer, groups, inventory }: TreeStep & { kind: "ansible" },
-  context: PlanContext,
-): Promise<Record<string, string>> {
-  const files = await context.git.files(layer.url, layer.commit);
-  const read = await playbookInputs(
-    layer.playbook,
-    files.map((file) => file.path),
-    (path) => context.git.read(layer.url, layer.commit, path),
-  );
-  const counted = new Set(read.paths);
-  return {
-    playbook: layer.playbook,
-    groups: groups.join(" "),
-    "ansible-core": context.tools["ansible-core"],
-    ansible: context.tools.ansible,
-    ...(inventory !== undefined && { "additional inventory": await contentOf(inventory, context) }),
-    ...Object.fromEntries(
-      files.filter((file) => counted.has(file.path)).map((file) => [file.path, `${file.blob} ${file.mode}`]),
-    ),
-  };
+/** Raised when the same tree gives another inventory than before. */
+const inventoryForm = 1;
+
+/** A hash of what was asked for: equal for two requests that mean the same image. */
+export function fingerprintOf(plan: BuildPlan): string {
+  const steps = [...allSteps(plan)].map(({ kind, inputs }) => [kind, inputs]);
+  return sha256(canonicalJson([plan.name, plan.baseChain, steps]));
 }
 
-/** All files of a repository at its commit: which of them an inventory makes Ansible read is not told by their text. */
-async function contentOf({ url, commit }: PinnedRepository, context: PlanContext): Promise<string> {
-  return sha256(canonicalJson(await context.git.files(url, commit)));
+/** Every step of a build, in the order in which an operator sees them. */
+export function allSteps(plan: BuildPlan): Planned[] {
+  return [...plan.tree, plan.gate, plan.inventory, ...Object.values(plan.outputs)];
 }
 
 /**
@@ -229,19 +243,7 @@ async function contentOf({ url, commit }: PinnedRepository, context: PlanContext
  */
 async function collectChecks(request: ImageRequest, context: PlanContext): Promise<ChecksFile[]> {
   const checks = new Map<string, string>();
-  const { base } = request;
-  if (base.kind === "request") {
-    for (const { file, text } of await collectChecks(base.request, context)) checks.set(file, text);
-  } else {
-    const inherited =
-      base.kind === "image"
-        ? base.image.checks
-        : base.recipe.files
-            .filter((file) => base.recipe.spec.checks.includes(file.path))
-            .map((file) => ({ ...file, file: file.path }));
-    for (const { file, sha256: digest } of inherited)
-      checks.set(file, await readFile(context.blobs.path(digest), "utf8"));
-  }
+  for (const { file, text } of await checksBelow(request.base, context)) checks.set(file, text);
   for (const layer of request.configuration?.layers ?? []) {
     const stem = layer.playbook.replace(/^.*\//, "").replace(/\.ya?ml$/, "");
     const names = new Set([`checks/${stem}.yml`, `checks/${stem}.yaml`]);
@@ -255,44 +257,21 @@ async function collectChecks(request: ImageRequest, context: PlanContext): Promi
   return [...checks].map(([file, text]) => ({ file, text }));
 }
 
-async function plan(
-  kind: StepKind,
-  title: string,
-  inputs: Readonly<Record<string, string>>,
-  parent: string | undefined,
-  image: string,
-  context: PlanContext,
-): Promise<Planned> {
-  const key = sha256(canonicalJson({ formatVersion, kind, parent, inputs }));
-  const result = await context.steps.find(key);
-  const cached = result !== undefined && (await context.isKept(result));
-  const why = cached ? [] : explain(inputs, await context.steps.lastInputs(slotOf(image, kind, title)));
-  return { kind, title, key, inputs, cached, why };
-}
-
-/** The place of a step in an image; results at the same place are compared to tell what changed. */
-export function slotOf(image: string, kind: StepKind, title: string): string {
-  return `${image}/${kind}/${title}`;
-}
-
-/** Tells two sets of inputs apart, in an operator's words. */
-export function explain(
-  now: Readonly<Record<string, string>>,
-  before: Readonly<Record<string, string>> | undefined,
-): string[] {
-  if (before === undefined) return ["not built before"];
-  const names = [...new Set([...Object.keys(before), ...Object.keys(now)])].sort();
-  const changes = names.flatMap((name) => {
-    const [from, to] = [before[name], now[name]];
-    if (from === to) return [];
-    if (from === undefined) return [`${name} is new`];
-    if (to === undefined) return [`${name} is gone`];
-    return [`${name} changed (${brief(from)} -> ${brief(to)})`];
+async function checksBelow(base: Foundation, context: PlanContext): Promise<ChecksFile[]> {
+  const read = async (file: string, digest: string) => ({
+    file,
+    text: await readFile(context.blobs.path(digest), "utf8"),
   });
-  return changes.length > 0 ? changes : ["the step below it changed"];
-}
-
-function brief(value: string): string {
-  if (/^[0-9a-f]{40,64}/.test(value)) return value.slice(0, 8);
-  return value.length > 40 ? `${value.slice(0, 37)}...` : value;
+  switch (base.kind) {
+    case "request":
+      return collectChecks(base.request, context);
+    case "image":
+      return Promise.all(base.image.checks.map(({ file, sha256: digest }) => read(file, digest)));
+    case "recipe": {
+      const { files, spec } = base.recipe;
+      const below = base.below === undefined ? [] : await checksBelow(base.below, context);
+      const own = files.filter(({ path }) => spec.checks.includes(path));
+      return [...below, ...(await Promise.all(own.map((file) => read(file.path, file.sha256))))];
+    }
+  }
 }

@@ -1,13 +1,19 @@
 import type { Image, ImageStore } from "../image/index.ts";
 import type { JobStore } from "../job/index.ts";
 import { NetkilnError, type ErrorRecord } from "../lib/errors.ts";
+import { canonicalJson } from "../lib/files.ts";
 import { SingleFlight } from "../lib/single-flight.ts";
 import { Turns } from "../lib/turns.ts";
 import type { Handler } from "../job/index.ts";
-import { fingerprintOf, planBuild, type PlanContext } from "./plan.ts";
-import { runBuild, type BuildContext } from "./run.ts";
+import { allSteps, fingerprintOf, planBuild, type PlanContext } from "./plan.ts";
+import { attestRebuild } from "./attest.ts";
+import { buildIdOf } from "./make-layer.ts";
+import { runBuild } from "./run.ts";
+import type { BuildContext } from "./work.ts";
 import type { BuildStore } from "./store.ts";
-import type { Build, BuildPlan, ImageRequest } from "./types.ts";
+import type { Build, BuildOutcome, BuildPlan, BuildTask, ImageRequest } from "./types.ts";
+import { renewLock } from "./renew-lock.ts";
+import { verifyImage } from "./verify.ts";
 
 export const buildJob = "build";
 
@@ -37,7 +43,7 @@ export async function startBuild(
       hint: `wait for build ${other.build.id.slice(0, 8)} (netkiln builds logs -f ${other.build.id.slice(0, 8)})`,
     });
   }
-  const { build, joined } = await context.builds.create(request, fingerprint);
+  const { build, joined } = await context.builds.create({ kind: "image", request }, fingerprint);
   await context.jobs.enqueue(buildJob, build.id);
   return { kind: "build", build, joined };
 }
@@ -48,13 +54,12 @@ async function findPublished(
   context: PlanContext & { images: ImageStore },
 ): Promise<Image | undefined> {
   const outputs = Object.entries(plan.outputs);
-  const everyStep = [...plan.tree, ...Object.values(plan.outputs), ...(plan.checks.length > 0 ? [plan.gate] : [])];
-  if (everyStep.some((step) => !step.cached)) return undefined;
-  const identity = (await context.steps.find(plan.tree.at(-1)?.key ?? ""))?.identity ?? "";
-  const image = await context.images.findSameImage(plan.name, identity);
+  const everyStep = allSteps(plan).filter((step) => step !== plan.gate || plan.checks.length > 0);
+  if (everyStep.some((step) => step.state !== "cached")) return undefined;
+  const image = await context.images.findSameImage(plan.name, buildIdOf(plan.tree.at(-1)?.key ?? ""));
   if (image === undefined) return undefined;
   for (const [name, step] of outputs) {
-    const result = await context.steps.find(step.key);
+    const result = await context.steps.find(step.key ?? "");
     if (image.artifacts[name as keyof typeof plan.outputs]?.sha256 !== result?.file?.sha256) return undefined;
   }
   return image;
@@ -66,17 +71,57 @@ export function buildHandler(context: Omit<BuildContext, "flights" | "turns">): 
   const turns = new Turns();
   return {
     run: async (job, signal) => {
-      const request = await context.builds.request(job.subject);
-      if (request === undefined) throw new NetkilnError("not_found", `there is no build ${job.subject}`);
-      await context.builds.start(job.subject);
-      await context.events.record(`build:${job.subject}`, "started", { attempt: job.attempt });
-      const image = await runBuild(job.subject, request, { ...context, flights, turns }, signal);
-      await context.builds.finish(job.subject, { imageId: image.id });
-      await context.events.record(`build:${job.subject}`, "succeeded", { image: image.id });
+      const { subject: id } = job;
+      const task = await context.builds.task(id);
+      if (task === undefined) throw new NetkilnError("not_found", `there is no build ${id}`);
+      await context.builds.start(id);
+      await context.events.record(`build:${id}`, "started", { attempt: job.attempt });
+      const outcome = await carryOut(id, task, { ...context, flights, turns }, signal);
+      await context.builds.finish(id, outcome);
+      await context.events.record(`build:${id}`, "succeeded", "imageId" in outcome ? { image: outcome.imageId } : {});
     },
     failed: async (job, error: ErrorRecord) => {
       await context.builds.finish(job.subject, { error });
       await context.events.record(`build:${job.subject}`, "failed", { error });
     },
   };
+}
+
+async function carryOut(
+  id: string,
+  task: BuildTask,
+  context: BuildContext,
+  signal: AbortSignal,
+): Promise<Exclude<BuildOutcome, { error: ErrorRecord }>> {
+  switch (task.kind) {
+    case "image":
+      return { imageId: (await runBuild(id, task.request, context, signal)).id };
+    case "verify": {
+      const comparison = await verifyImage(id, task.image, context, signal);
+      await attestRebuild(id, task.image, comparison, context);
+      return { result: comparison };
+    }
+    case "lock":
+      return { result: await renewLock(id, task, context, signal) };
+  }
+}
+
+/** Starts the rebuild that shows whether an image is what its inputs give. */
+export async function startVerify(
+  image: Image,
+  context: { readonly builds: BuildStore; readonly jobs: JobStore },
+): Promise<Build> {
+  const { build } = await context.builds.create({ kind: "verify", image }, image.id);
+  await context.jobs.enqueue(buildJob, build.id);
+  return build;
+}
+
+/** Starts looking up what a recipe's base is to be made of; without `update` nothing happens when that is pinned. */
+export async function startLock(
+  task: Omit<BuildTask & { kind: "lock" }, "kind">,
+  context: { readonly builds: BuildStore; readonly jobs: JobStore },
+): Promise<Build> {
+  const { build } = await context.builds.create({ kind: "lock", ...task }, canonicalJson(task));
+  await context.jobs.enqueue(buildJob, build.id);
+  return build;
 }

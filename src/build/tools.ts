@@ -1,7 +1,18 @@
 import { run } from "../lib/exec.ts";
 
 /** Debian packages whose version can change what a step makes. */
-const packages = ["mmdebstrap", "ansible", "ansible-core", "squashfs-tools", "strace"] as const;
+const packages = [
+  "mmdebstrap",
+  "ansible",
+  "ansible-core",
+  "strace",
+  "rpm",
+  "squashfs-tools",
+  "erofs-utils",
+  "cryptsetup-bin",
+  "gzip",
+  "zstd",
+] as const;
 
 export type ToolVersions = Readonly<Record<(typeof packages)[number], string>>;
 

@@ -2,9 +2,11 @@ import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { Run } from "../bootprep/index.ts";
+import type { Planned } from "../build/index.ts";
 import { NetkilnError, formatProblem, type Problem } from "../lib/errors.ts";
 import { wasCut } from "../lib/http.ts";
 import { countOf } from "../lib/yaml.ts";
+import { printSteps } from "./build-requests.ts";
 import { collect, type OpenSession, type Session } from "./command.ts";
 import { paint, printJson, type Output } from "./output.ts";
 import { followRun, patiently } from "./run-progress.ts";
@@ -140,7 +142,7 @@ interface PlanAnswer extends Notices {
   readonly images: readonly {
     name: string;
     action: string;
-    steps: readonly { title: string; cached: boolean; why: readonly string[] }[];
+    steps: readonly Pick<Planned, "title" | "state" | "why" | "expectedSeconds">[];
   }[];
   readonly templates: readonly { name: string; action: string }[];
 }
@@ -157,10 +159,7 @@ async function showPlan(request: Record<string, unknown>, { client, output }: Se
   }
   for (const { name, action, steps } of plan.images) {
     output.print(`image ${paint(output, "bold", name)}: ${action}`);
-    for (const { title, cached, why } of steps) {
-      output.print(cached ? paint(output, "dim", `  cached  ${title}`) : `  run     ${title}`);
-      for (const reason of why) output.print(paint(output, "yellow", `          ${reason}`));
-    }
+    printSteps(steps, output);
   }
   for (const { name, action } of plan.templates)
     output.print(`session template ${paint(output, "bold", name)}: ${action}`);

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Build } from "../build/index.ts";
 import { clock } from "../lib/clock.ts";
 import { fromErrorRecord } from "../lib/errors.ts";
+import { addBuildRequests } from "./build-requests.ts";
 import { addNoun, ago, type OpenSession } from "./command.ts";
 import { formatSeconds, printFields, printTable } from "./output.ts";
 
@@ -43,6 +44,8 @@ export function addBuilds(program: Command, open: OpenSession): void {
     example: "compute-1.0.0",
     filters: [["--image <name>", "only builds of this image"]],
   });
+
+  addBuildRequests(builds, open);
 
   const logs = builds
     .command("logs <build>")

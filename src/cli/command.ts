@@ -105,7 +105,8 @@ export function collect(value: string, before: readonly string[] = []): readonly
   return [...before, value];
 }
 
-function parseCount(text: string): number {
+/** For an option that is a count. */
+export function parseCount(text: string): number {
   const count = Number(text);
   if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError("must be a whole number from 1 on");
   return count;

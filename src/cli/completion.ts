@@ -12,6 +12,7 @@ complete -o default -F _netkiln netkiln
 const namedNouns = [
   "recipes",
   "images",
+  "channels",
   "configurations",
   "builds",
   "nodes",

@@ -158,7 +158,7 @@ async function summarise(
   const { rootfs } = image.artifacts;
   output.print("");
   output.print(`image    ${image.name} (${image.id}), build id ${image.buildId}`);
-  output.print(`digest   sha256:${rootfs.sha256} (rootfs, ${formatBytes(rootfs.size)})`);
+  output.print(`digest   sha256:${rootfs?.sha256} (rootfs, ${formatBytes(rootfs?.size ?? 0)})`);
   output.print(`verdict  ${verdict.status}: ${verdict.summary.passed} checks passed, ${verdict.summary.failed} failed`);
   output.print(paint(output, "green", "nid000001 Ready"));
 }

@@ -1,7 +1,7 @@
 import type { Run, RunItem } from "../bootprep/index.ts";
 import type { Build, StepReport } from "../build/index.ts";
 import { clock } from "../lib/clock.ts";
-import { NetkilnError } from "../lib/errors.ts";
+import { fromErrorRecord, NetkilnError } from "../lib/errors.ts";
 import type { Session } from "./command.ts";
 import { formatSeconds, paint, printJson, type Output } from "./output.ts";
 
@@ -95,15 +95,43 @@ function lineOf(item: RunItem, output: Output): string | undefined {
   }
 }
 
+/** Shows a build until it has ended; throws when it failed. */
+export async function followBuild(first: Build, session: Session): Promise<Build> {
+  const { output } = session;
+  const shown = new Map<string, string>();
+  const started = clock.now().getTime();
+  for (;;) {
+    if (!output.json) {
+      const running = await showBuild({ name: first.image }, first.id, shown, session);
+      const seconds = formatSeconds((clock.now().getTime() - started) / 1000);
+      if (running.length > 0) output.status(`${seconds}  ${running.join("  |  ")}`);
+    }
+    const build = await patiently(session, () => session.client.get<Build>(`/builds/${first.id}`));
+    if (build.error !== undefined) throw fromErrorRecord(build.error);
+    if (build.status === "succeeded") {
+      if (!output.json) await showBuild({ name: first.image }, first.id, shown, session);
+      else printJson(output, build);
+      return build;
+    }
+    await clock.sleep(pollMs);
+  }
+}
+
 /** Prints what changed in a build's steps; returns the titles of those that run. */
-async function showBuild(item: RunItem, id: string, shown: Map<string, string>, session: Session): Promise<string[]> {
+async function showBuild(
+  item: Pick<RunItem, "name">,
+  id: string,
+  shown: Map<string, string>,
+  session: Session,
+): Promise<string[]> {
   const { output } = session;
   if (shown.get(id) === "ended") return [];
   const build = await patiently(session, () => session.client.get<Build>(`/builds/${id}`));
   if (shown.get(id) === undefined) {
     shown.set(id, "shown");
     output.print(`image ${paint(output, "bold", item.name)}: build ${id.slice(0, 8)}`);
-    shown.set(`image ${item.name}`, lineOf({ ...item, state: "running" }, output) ?? "");
+    if ("section" in item)
+      shown.set(`image ${item.name}`, lineOf({ ...item, state: "running" } as RunItem, output) ?? "");
   }
   for (const step of build.steps) {
     const key = `${id} ${step.title}`;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { once } from "node:events";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -59,6 +59,20 @@ test("a folder inside a work tree is a repository of its own", async () => {
   await git.export(url, first, target);
   assert.deepEqual(await readdir(target), ["site.yml"]);
   assert.equal(await readFile(join(target, "site.yml"), "utf8"), "one\n");
+});
+
+test("a file that a commit did not change is not asked for again, and one that is missing is named", async () => {
+  const own = openGitStore(join(folder, "cache"));
+  const url = join(repository, "ansible");
+  await own.read(url, first, "site.yml");
+  await own.files(url, second);
+  await rename(join(repository, ".git"), join(folder, "away"));
+  try {
+    assert.equal(await own.read(url, second, "site.yml"), "one\n");
+  } finally {
+    await rename(join(folder, "away"), join(repository, ".git"));
+  }
+  await assert.rejects(own.read(url, second, "README"), /there is no file README at [0-9a-f]{12} of /);
 });
 
 test("uncommitted changes of a work tree are seen", async () => {

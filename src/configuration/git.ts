@@ -70,6 +70,21 @@ export function openGitStore(cache: string, { timeoutMs = remoteTimeoutMs }: { t
     });
   };
 
+  const files: GitStore["files"] = remembered(async (url, commit) => {
+    const { directory, prefix } = await open(url, false);
+    const within = prefix === "" ? [] : [prefix];
+    const listing = await git(directory, "ls-tree", "-r", "-z", "--full-tree", commit, ...within);
+    return listing
+      .split("\0")
+      .filter((line) => line !== "")
+      .map((line) => {
+        const [, mode = "", blob = "", path = ""] = /^(\d+) \w+ ([0-9a-f]+)\t([\s\S]*)$/.exec(line) ?? [];
+        return { path: path.slice(prefix.length), blob, mode };
+      });
+  });
+  /** By its own hash, so that the next commit costs a process only for the files that it changed. */
+  const content = remembered(async (url, blob) => git((await open(url, false)).directory, "cat-file", "blob", blob));
+
   return {
     resolve: async (url, reference) => {
       const place = await open(url, "branch" in reference);
@@ -82,29 +97,12 @@ export function openGitStore(cache: string, { timeoutMs = remoteTimeoutMs }: { t
         hint: await known(url, place, reference),
       });
     },
-    files: remembered(async (url, commit) => {
-      const { directory, prefix } = await open(url, false);
-      const listing = await git(
-        directory,
-        "ls-tree",
-        "-r",
-        "-z",
-        "--full-tree",
-        commit,
-        ...(prefix === "" ? [] : [prefix]),
-      );
-      return listing
-        .split("\0")
-        .filter((line) => line !== "")
-        .map((line) => {
-          const [, mode = "", blob = "", path = ""] = /^(\d+) \w+ ([0-9a-f]+)\t([\s\S]*)$/.exec(line) ?? [];
-          return { path: path.slice(prefix.length), blob, mode };
-        });
-    }),
-    read: remembered(async (url, commit, path) => {
-      const { directory, prefix } = await open(url, false);
-      return git(directory, "cat-file", "blob", `${commit}:${prefix}${path}`);
-    }),
+    files,
+    read: async (url, commit, path) => {
+      const file = (await files(url, commit)).find((entry) => entry.path === path);
+      if (file !== undefined) return content(url, file.blob);
+      throw new NetkilnError("not_found", `there is no file ${path} at ${commit.slice(0, 12)} of ${shown(url)}`);
+    },
     export: async (url, commit, directory) => {
       const place = await open(url, false);
       const archive = `${directory}.tar`;

@@ -2,8 +2,10 @@ import { gunzipSync } from "node:zlib";
 import { unpackTar } from "modern-tar";
 import { canonicalJson, sha256 } from "../lib/files.ts";
 import { NetkilnError, type Problem } from "../lib/errors.ts";
-import { countOf, parseYamlAs } from "../lib/yaml.ts";
-import { recipeSchema, type RecipeSpec } from "./schema.ts";
+import { parseAs } from "../lib/parse.ts";
+import { countOf, parseYaml, parseYamlAs } from "../lib/yaml.ts";
+import { findDescription, renderDescription } from "./kiwi.ts";
+import { recipeSchemaFor, type RecipeSpec } from "./schema.ts";
 
 /** Recipes are descriptions; what is bigger belongs in a package or a repository. */
 export const maxRecipeBytes = 64 * 1024 * 1024;
@@ -19,24 +21,66 @@ export interface RecipeArchive {
   readonly files: readonly RecipeFile[];
   /** sha256 over the paths, modes and contents of all files: times and the form of the archive do not count. */
   readonly digest: string;
+  /** What was passed over in it. */
+  readonly warnings: readonly string[];
+}
+
+/** What a KIWI description cannot say of itself, and its import does. */
+export interface KiwiImport {
+  readonly name?: string | undefined;
+  /** Values for the files that `.ims_recipe_template.yaml` names. */
+  readonly template?: Readonly<Record<string, string>> | undefined;
+  readonly profiles?: readonly string[] | undefined;
+  readonly arch?: string | undefined;
 }
 
 /**
  * Reads a recipe from a tar archive (plain or gzip), in memory. Nothing is unpacked to a disk, and an archive with a
- * path that leaves the recipe, a link or a device is refused whole.
+ * path that leaves the recipe, a link or a device is refused whole. A KIWI description without a recipe.yaml, as
+ * recipes of IMS are, becomes a recipe by what its import says.
  */
-export async function readRecipeArchive(archive: Buffer, name: string): Promise<RecipeArchive> {
+export async function readRecipeArchive(archive: Buffer, name: string, kiwi: KiwiImport = {}): Promise<RecipeArchive> {
   const files = await readFiles(archive, name);
   const description = files.find((file) => file.path === "recipe.yaml");
-  if (description === undefined) {
-    throw new NetkilnError("invalid_input", `${name} holds no recipe.yaml`, {
-      hint: "a recipe is a folder with recipe.yaml at its top",
+  const options = Object.keys(kiwi).filter((key) => kiwi[key as keyof KiwiImport] !== undefined);
+  if (description === undefined) return readKiwiRecipe(files, name, kiwi);
+  if (options.length > 0) {
+    throw new NetkilnError("invalid_input", `${name} has a recipe.yaml, which says ${options.join(", ")} itself`, {
+      hint: "these options are for KIWI descriptions without one",
     });
   }
-  const spec = parseYamlAs(recipeSchema, description.content.toString("utf8"), "recipe.yaml");
+  const text = description.content.toString("utf8");
+  const spec = parseYamlAs(recipeSchemaFor(parseYaml(text, "recipe.yaml").value), text, "recipe.yaml");
   requireNamedFiles(spec, files);
-  const digest = sha256(canonicalJson(files.map((file) => [file.path, file.executable, sha256(file.content)])));
-  return { spec, files, digest };
+  if (spec.distribution !== "kiwi") return { spec, files, digest: digestOf(files), warnings: [] };
+  if (findDescription(files.map(({ path }) => path)) === undefined) throw noDescription(name);
+  const { warning } = renderDescription(files, spec.template);
+  return { spec, files, digest: digestOf(files), warnings: warning === undefined ? [] : [warning] };
+}
+
+function readKiwiRecipe(files: readonly RecipeFile[], name: string, kiwi: KiwiImport): RecipeArchive {
+  if (findDescription(files.map(({ path }) => path)) === undefined) throw noDescription(name);
+  if (kiwi.name === undefined) {
+    throw new NetkilnError("invalid_input", `${name} is a KIWI description, which has no name as a recipe`, {
+      hint: "give it one with --name",
+    });
+  }
+  const { template = {}, profiles = [], arch } = kiwi;
+  const document = { name: kiwi.name, distribution: "kiwi", template, profiles, ...(arch !== undefined && { arch }) };
+  const spec = parseAs(recipeSchemaFor(document), document, "the import of a KIWI description");
+  const { warning } = renderDescription(files, template);
+  const digest = sha256(canonicalJson([digestOf(files), spec]));
+  return { spec, files, digest, warnings: warning === undefined ? [] : [warning] };
+}
+
+function noDescription(name: string): NetkilnError {
+  return new NetkilnError("invalid_input", `${name} holds no recipe.yaml and no KIWI description`, {
+    hint: "a recipe is a folder with recipe.yaml at its top; one of KIWI has config.xml or a file *.kiwi there",
+  });
+}
+
+function digestOf(files: readonly RecipeFile[]): string {
+  return sha256(canonicalJson(files.map((file) => [file.path, file.executable, sha256(file.content)])));
 }
 
 async function readFiles(archive: Buffer, name: string): Promise<RecipeFile[]> {

@@ -1,39 +1,9 @@
 import { clock, timestamp } from "../lib/clock.ts";
-import { sql, type Database, type Migration } from "../lib/db.ts";
+import { sql, type Database, type Kysely } from "../lib/db.ts";
 import { NetkilnError } from "../lib/errors.ts";
+import type { Tables } from "./migrations.ts";
 import type { RecipeSpec } from "./schema.ts";
-import type { Image } from "./types.ts";
-
-type Tables = {
-  recipe: { id: string; name: string; digest: string; created: string; spec: string; files: string };
-  image: { id: string; name: string; build_id: string; created: string; sequence: number; data: string };
-};
-
-export const migrations: Record<string, Migration> = {
-  "0100-image": {
-    up: async (db) => {
-      await db.schema
-        .createTable("recipe")
-        .addColumn("id", "text", (column) => column.primaryKey())
-        .addColumn("name", "text", (column) => column.notNull().unique())
-        .addColumn("digest", "text", (column) => column.notNull())
-        .addColumn("created", "text", (column) => column.notNull())
-        .addColumn("spec", "text", (column) => column.notNull())
-        .addColumn("files", "text", (column) => column.notNull())
-        .execute();
-      await db.schema
-        .createTable("image")
-        .addColumn("id", "text", (column) => column.primaryKey())
-        .addColumn("name", "text", (column) => column.notNull())
-        .addColumn("build_id", "text", (column) => column.notNull())
-        .addColumn("created", "text", (column) => column.notNull())
-        .addColumn("sequence", "integer", (column) => column.notNull().unique())
-        .addColumn("data", "text", (column) => column.notNull())
-        .execute();
-      await db.schema.createIndex("image_name").on("image").columns(["name", "sequence"]).execute();
-    },
-  },
-};
+import type { Attestation, Image } from "./types.ts";
 
 /** A file of a recipe; its content is a blob. */
 export interface RecipeEntry {
@@ -51,46 +21,80 @@ export interface Recipe {
   readonly files: readonly RecipeEntry[];
 }
 
+/** `deleted` is when it was; what is deleted can be brought back until it is destroyed. */
+export type Deleted<T> = T & { readonly deleted: string };
+
 export interface Page {
   readonly limit: number;
   /** Goes on after the entry with this id or name, as the last page's `next` said. */
   readonly after?: string | undefined;
 }
 
-export interface ImageStore {
+export interface RecipeStore {
   /** Adds a recipe, or gives the one of that name a new content under its old id. */
   putRecipe(recipe: Omit<Recipe, "id" | "created" | "name">): Promise<{ recipe: Recipe; changed: boolean }>;
   /** By name, id or unique prefix of the id. */
   findRecipe(name: string): Promise<Recipe | undefined>;
   listRecipes(page: Page): Promise<Recipe[]>;
-  deleteRecipe(id: string): Promise<void>;
+  /** Takes it out of use and keeps it; false when there is none with this id. */
+  deleteRecipe(id: string): Promise<boolean>;
+  /** As findDeletedImage. */
+  findDeletedRecipe(name: string): Promise<Deleted<Recipe> | undefined>;
+  /** In the order of their ids; `after` is an id. */
+  listDeletedRecipes(page: Page): Promise<Deleted<Recipe>[]>;
+  /** Throws `conflict` when another recipe bears its name now. */
+  undeleteRecipe(id: string): Promise<boolean>;
+  /** Ends a deleted recipe for good. */
+  destroyRecipe(id: string): Promise<boolean>;
+}
+
+export interface ImageStore extends RecipeStore {
   /** The pointer that makes an image exist. Its id is chosen before, as its manifest holds it. */
   publish(image: Image): Promise<void>;
   /** Makes an image that was published before the one that its name means again. */
   makeNewest(id: string): Promise<void>;
-  /** By id, unique prefix of the id, or name (then the newest). */
+  /** By channel, name (then the newest), id, or unique prefix of the id; never a deleted one. */
   findImage(name: string): Promise<Image | undefined>;
+  /** Adds what was found out about an image. */
+  attest(id: string, attestation: Attestation): Promise<void>;
+  /** Oldest first. */
+  attestations(id: string): Promise<Attestation[]>;
   findImagesByName(name: string): Promise<Image[]>;
   /** The newest image with this name and this content. */
   findSameImage(name: string, buildId: string): Promise<Image | undefined>;
   /** Newest first. */
   listImages(page: Page): Promise<Image[]>;
-  deleteImage(id: string): Promise<void>;
+  /**
+   * Takes an image out of use and keeps all that it has; false when there is none with this id.
+   * Throws `refused` while a channel points at it.
+   */
+  deleteImage(id: string): Promise<boolean>;
+  /** By id, unique prefix of the id, or name, when only one deleted image bears it. */
+  findDeletedImage(name: string): Promise<Deleted<Image> | undefined>;
+  /** Newest first. */
+  listDeletedImages(page: Page): Promise<Deleted<Image>[]>;
+  /** Brings a deleted image back as it was. */
+  undeleteImage(id: string): Promise<boolean>;
+  /** Ends a deleted image for good: what only it needed may go with the next garbage collection. */
+  destroyImage(id: string): Promise<boolean>;
 }
 
 export function openImageStore(database: Database): ImageStore {
   const db = database.withTables<Tables>();
-  const toRecipe = (row: Tables["recipe"]): Recipe => ({
-    ...row,
-    spec: JSON.parse(row.spec) as RecipeSpec,
-    files: JSON.parse(row.files) as RecipeEntry[],
-  });
-  const toImage = (row: Tables["image"]): Image => JSON.parse(row.data) as Image;
-  const images = () => db.selectFrom("image").selectAll().orderBy("sequence", "desc");
+  return { ...recipeMethods(db), ...imageMethods(db), ...deletionMethods(db) };
+}
 
+type DeletionMethods = Pick<
+  ImageStore,
+  "deleteImage" | "findDeletedImage" | "listDeletedImages" | "undeleteImage" | "destroyImage"
+>;
+
+function recipeMethods(db: Kysely<Tables>): RecipeStore {
+  const recipes = () => db.selectFrom("recipe").selectAll().where("deleted", "is", null);
+  const deletedRecipes = () => db.selectFrom("recipe").selectAll().where("deleted", "is not", null).orderBy("id");
   return {
     putRecipe: async ({ spec, digest, files }) => {
-      const existing = await db.selectFrom("recipe").selectAll().where("name", "=", spec.name).executeTakeFirst();
+      const existing = await recipes().where("name", "=", spec.name).executeTakeFirst();
       if (existing?.digest === digest) return { recipe: toRecipe(existing), changed: false };
       const row = {
         id: existing?.id ?? clock.uuid(),
@@ -99,18 +103,17 @@ export function openImageStore(database: Database): ImageStore {
         created: timestamp(),
         spec: JSON.stringify(spec),
         files: JSON.stringify(files),
+        deleted: null,
       };
       await db
         .insertInto("recipe")
         .values(row)
-        .onConflict((conflict) => conflict.column("name").doUpdateSet(row))
+        .onConflict((conflict) => conflict.column("name").where("deleted", "is", null).doUpdateSet(row))
         .execute();
       return { recipe: toRecipe(row), changed: true };
     },
     findRecipe: async (name) => {
-      const rows = await db
-        .selectFrom("recipe")
-        .selectAll()
+      const rows = await recipes()
         .where((where) => where.or([where("name", "=", name), where("id", "like", idPrefix(name))]))
         .limit(3)
         .execute();
@@ -118,18 +121,41 @@ export function openImageStore(database: Database): ImageStore {
       return row === undefined ? undefined : toRecipe(row);
     },
     listRecipes: async ({ limit, after = "" }) => {
-      const rows = await db
-        .selectFrom("recipe")
-        .selectAll()
-        .where("name", ">", after)
-        .orderBy("name")
-        .limit(limit)
-        .execute();
+      const rows = await recipes().where("name", ">", after).orderBy("name").limit(limit).execute();
       return rows.map(toRecipe);
     },
-    deleteRecipe: async (id) => {
-      await db.deleteFrom("recipe").where("id", "=", id).execute();
+    deleteRecipe: async (id) => setDeleted(db, "recipe", id, timestamp()),
+    findDeletedRecipe: async (name) => {
+      const byId = await deletedRecipes().where("id", "like", idPrefix(name)).limit(2).execute();
+      const rows = byId.length > 0 ? byId : await deletedRecipes().where("name", "=", name).limit(2).execute();
+      const row = onlyOneDeleted(rows, "recipe", name);
+      return row === undefined ? undefined : withDeleted(toRecipe(row), row);
     },
+    listDeletedRecipes: async ({ limit, after = "" }) => {
+      const rows = await deletedRecipes().where("id", ">", after).limit(limit).execute();
+      return rows.map((row) => withDeleted(toRecipe(row), row));
+    },
+    undeleteRecipe: async (id) =>
+      db.transaction().execute(async (trx) => {
+        const row = await trx.selectFrom("recipe").select("name").where("id", "=", id).executeTakeFirst();
+        const namesake = trx
+          .selectFrom("recipe")
+          .select("id")
+          .where("name", "=", row?.name ?? "");
+        const other = await namesake.where("deleted", "is", null).where("id", "!=", id).executeTakeFirst();
+        if (other === undefined) return setDeleted(trx, "recipe", id, null);
+        throw new NetkilnError("conflict", `there is another recipe ${row?.name} now (${other.id})`, {
+          hint: "delete that one first",
+        });
+      }),
+    destroyRecipe: async (id) => destroy(db, "recipe", id),
+  };
+}
+
+function imageMethods(db: Kysely<Tables>): Omit<ImageStore, keyof RecipeStore | keyof DeletionMethods> {
+  const images = () =>
+    db.selectFrom("image").selectAll("image").where("image.deleted", "is", null).orderBy("image.sequence", "desc");
+  return {
     makeNewest: async (id) => {
       await db
         .updateTable("image")
@@ -151,8 +177,19 @@ export function openImageStore(database: Database): ImageStore {
         })
         .execute();
     },
+    attest: async (id, attestation) => {
+      await db
+        .insertInto("image_attestation")
+        .values({ image: id, data: JSON.stringify(attestation) })
+        .execute();
+    },
+    attestations: async (id) => {
+      const rows = db.selectFrom("image_attestation").select("data").where("image", "=", id).orderBy("number");
+      return (await rows.execute()).map(({ data }) => JSON.parse(data) as Attestation);
+    },
     findImage: async (name) => {
-      const named = await images().where("name", "=", name).executeTakeFirst();
+      const pointed = images().innerJoin("channel", "channel.image", "image.id").where("channel.name", "=", name);
+      const named = (await pointed.executeTakeFirst()) ?? (await images().where("name", "=", name).executeTakeFirst());
       const row =
         named ?? onlyOne(await images().where("id", "like", idPrefix(name)).limit(2).execute(), "image", name);
       return row === undefined ? undefined : toImage(row);
@@ -163,18 +200,79 @@ export function openImageStore(database: Database): ImageStore {
       return row === undefined ? undefined : toImage(row);
     },
     listImages: async ({ limit, after }) => {
-      const query = images().limit(limit);
-      const older = sql<boolean>`sequence < (select sequence from image where id = ${after ?? ""})`;
-      const rows = await (after === undefined ? query : query.where(older)).execute();
+      const rows = await images()
+        .$if(after !== undefined, (query) => query.where(olderThan(after)))
+        .limit(limit)
+        .execute();
       return rows.map(toImage);
-    },
-    deleteImage: async (id) => {
-      await db.deleteFrom("image").where("id", "=", id).execute();
     },
   };
 }
 
+function deletionMethods(db: Kysely<Tables>): DeletionMethods {
+  const deleted = () => db.selectFrom("image").selectAll().where("deleted", "is not", null).orderBy("sequence", "desc");
+  return {
+    deleteImage: async (id) =>
+      db.transaction().execute(async (trx) => {
+        const pointing = await trx.selectFrom("channel").select("name").where("image", "=", id).execute();
+        if (pointing.length === 0) return setDeleted(trx, "image", id, timestamp());
+        const names = pointing.map(({ name }) => name).join(", ");
+        throw new NetkilnError("refused", `the channel ${names} points at image ${id}`, {
+          hint: "move the channel first (netkiln images promote), or delete it (netkiln channels delete)",
+        });
+      }),
+    findDeletedImage: async (name) => {
+      const byId = await deleted().where("id", "like", idPrefix(name)).limit(2).execute();
+      const rows = byId.length > 0 ? byId : await deleted().where("name", "=", name).limit(2).execute();
+      const row = onlyOneDeleted(rows, "image", name);
+      return row === undefined ? undefined : withDeleted(toImage(row), row);
+    },
+    listDeletedImages: async ({ limit, after }) => {
+      const rows = await deleted()
+        .$if(after !== undefined, (query) => query.where(olderThan(after)))
+        .limit(limit)
+        .execute();
+      return rows.map((row) => withDeleted(toImage(row), row));
+    },
+    undeleteImage: async (id) => setDeleted(db, "image", id, null),
+    destroyImage: async (id) => destroy(db, "image", id),
+  };
+}
+
 const nextSequence = sql<number>`(select coalesce(max(sequence), 0) + 1 from image)`;
+
+function olderThan(id: string | undefined) {
+  return sql<boolean>`sequence < (select sequence from image where id = ${id ?? ""})`;
+}
+
+/** False when it is gone, or was so already. */
+async function setDeleted(
+  db: Kysely<Tables>,
+  table: "image" | "recipe",
+  id: string,
+  time: string | null,
+): Promise<boolean> {
+  const update = db.updateTable(table).set({ deleted: time }).where("id", "=", id);
+  const result = await update.where("deleted", time === null ? "is not" : "is", null).executeTakeFirst();
+  return result.numUpdatedRows > 0n;
+}
+
+async function destroy(db: Kysely<Tables>, table: "image" | "recipe", id: string): Promise<boolean> {
+  const result = await db.deleteFrom(table).where("id", "=", id).where("deleted", "is not", null).executeTakeFirst();
+  return result.numDeletedRows > 0n;
+}
+
+function toRecipe({ deleted: _deleted, ...row }: Tables["recipe"]): Recipe {
+  return { ...row, spec: JSON.parse(row.spec) as RecipeSpec, files: JSON.parse(row.files) as RecipeEntry[] };
+}
+
+function toImage(row: { data: string }): Image {
+  return JSON.parse(row.data) as Image;
+}
+
+function withDeleted<T>(item: T, row: { deleted: string | null }): Deleted<T> {
+  return { ...item, deleted: row.deleted ?? "" };
+}
 
 /** A pattern for ids that begin with `text`; one that matches nothing when `text` cannot begin an id. */
 function idPrefix(text: string): string {
@@ -184,4 +282,11 @@ function idPrefix(text: string): string {
 function onlyOne<T>(rows: readonly T[], what: string, name: string): T | undefined {
   if (rows.length > 1) throw new NetkilnError("invalid_input", `"${name}" begins the id of more than one ${what}`);
   return rows[0];
+}
+
+function onlyOneDeleted<T>(rows: readonly T[], what: string, name: string): T | undefined {
+  if (rows.length <= 1) return rows[0];
+  throw new NetkilnError("invalid_input", `"${name}" means more than one deleted ${what}`, {
+    hint: `netkiln ${what}s list --deleted shows their ids`,
+  });
 }

@@ -1,5 +1,12 @@
-import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { createHash } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import { request as httpRequest, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { ReadableStream } from "node:stream/web";
+import { clock } from "./clock.ts";
 import { NetkilnError } from "./errors.ts";
 
 /** `unix:/path/to/socket`, `http://host:port` or `https://host:port`. */
@@ -12,30 +19,130 @@ export interface HttpAnswer {
 }
 
 /**
- * One request and its whole answer, whatever its status; over a unix socket as well as over TCP.
+ * One request and its whole answer, whatever its status; over a unix socket as well as over TCP. A body that is a
+ * stream is sent as it comes, and no further when the server has answered before its end.
  * Throws `unreachable` when nobody answers.
  */
 export async function sendRequest(
   server: ServerAddress,
   method: string,
   path: string,
-  { headers = {}, body }: { headers?: Record<string, string>; body?: Buffer | string | undefined } = {},
+  options: { headers?: Record<string, string>; body?: Buffer | string | Readable | undefined } = {},
 ): Promise<HttpAnswer> {
+  const { body } = options;
+  const { response, request } = await startRequest(server, method, path, options);
+  if (body instanceof Readable) body.destroy();
+  const answer = await wholeAnswer(response, server);
+  // A connection with half a request on it serves no other one.
+  if (!request.writableEnded) request.destroy();
+  return answer;
+}
+
+/**
+ * Asks for something of any size and writes it to a file as it comes, under a temporary name until all of it is there.
+ * An answer other than 200 is returned instead.
+ */
+export async function receiveFile(
+  server: ServerAddress,
+  path: string,
+  file: string,
+  headers: Record<string, string>,
+): Promise<HttpAnswer | undefined> {
+  const { response } = await startRequest(server, "GET", path, { headers });
+  if (response.statusCode !== 200) return wholeAnswer(response, server);
+  const temporary = `${file}.${clock.randomHex(6)}.tmp`;
+  try {
+    await pipeline(response, createWriteStream(temporary, { flags: "wx" }));
+    await rename(temporary, file);
+  } catch (error) {
+    if (wasLost(error)) throw unreachable(server, error as Error);
+    throw error;
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  return undefined;
+}
+
+function wasLost(error: unknown): boolean {
+  const { code = "" } = error as NodeJS.ErrnoException;
+  return cutCodes.has(code) || code === "ERR_STREAM_PREMATURE_CLOSE";
+}
+
+async function wholeAnswer(response: IncomingMessage, server: ServerAddress): Promise<HttpAnswer> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+  } catch (error) {
+    throw unreachable(server, error as Error);
+  }
+  return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) };
+}
+
+function startRequest(
+  server: ServerAddress,
+  method: string,
+  path: string,
+  { headers = {}, body }: { headers?: Record<string, string>; body?: Buffer | string | Readable | undefined },
+): Promise<{ response: IncomingMessage; request: ClientRequest }> {
   const socketPath = server.startsWith("unix:") ? server.slice("unix:".length) : undefined;
   const url = new URL(path, socketPath === undefined ? server : "http://localhost");
   const open = url.protocol === "https:" ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
-    const request = open(url, { method, headers, ...(socketPath !== undefined && { socketPath }) }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => chunks.push(chunk));
-      response.on("error", (error) => reject(unreachable(server, error)));
-      response.on("end", () => {
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) });
-      });
-    });
+    const request = open(url, { method, headers, ...(socketPath !== undefined && { socketPath }) }, (response) =>
+      resolve({ response, request }),
+    );
     request.on("error", (error) => reject(unreachable(server, error)));
-    request.end(body);
+    if (body instanceof Readable) {
+      body.on("error", (error) => {
+        reject(error);
+        request.destroy();
+      });
+      body.pipe(request);
+    } else request.end(body);
   });
+}
+
+/**
+ * Fetches a URL into a file that does not exist yet, whatever its size; nothing is left of it when that fails.
+ * Throws `work_failed` when the server does not answer, answers with an error, or stops midway.
+ */
+export async function downloadFile(
+  url: string,
+  file: string,
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): Promise<{ sha256: string; size: number }> {
+  const sha256 = createHash("sha256");
+  let size = 0;
+  let expected: number | undefined;
+  try {
+    const answer = await fetch(url, { redirect: "follow", ...(signal !== undefined && { signal }) });
+    if (!answer.ok || answer.body === null) {
+      await answer.body?.cancel();
+      throw new NetkilnError("work_failed", `${url} cannot be fetched: the server answered ${answer.status}`);
+    }
+    // With a content coding the length is that of what was sent, not of what is read here.
+    const length = answer.headers.get("content-encoding") === null ? answer.headers.get("content-length") : null;
+    expected = length === null ? undefined : Number(length);
+    const count = async function* (chunks: AsyncIterable<Uint8Array>) {
+      for await (const chunk of chunks) {
+        sha256.update(chunk);
+        size += chunk.length;
+        yield chunk;
+      }
+    };
+    await pipeline(Readable.fromWeb(answer.body as ReadableStream), count, createWriteStream(file, { flags: "wx" }));
+    return { sha256: sha256.digest("hex"), size };
+  } catch (error) {
+    await rm(file, { force: true });
+    signal?.throwIfAborted();
+    const { code, cause } = error as NodeJS.ErrnoException & { cause?: NodeJS.ErrnoException };
+    if (error instanceof NetkilnError || code === "ENOSPC") throw error;
+    const reason = cause?.code ?? cause?.message ?? (error instanceof Error ? error.message : String(error));
+    const after = size === 0 ? "" : ` after ${size} bytes${expected === undefined ? "" : ` of ${expected}`}`;
+    throw new NetkilnError("work_failed", `${url} cannot be fetched: the connection ended${after} (${reason})`, {
+      hint: "check the address, and try again when its server is well",
+    });
+  }
 }
 
 /** What the end of a connection that stood is called (connect(2), send(2)). */

@@ -14,13 +14,23 @@ export const live: RootProvider = {
         `the root provider live takes no passthrough, but was given "${passthrough}"`,
       );
     }
+    const { rootfs } = image.artifacts;
+    if (rootfs === undefined) {
+      throw new NetkilnError(
+        "invalid_input",
+        `image ${image.id} has no squashfs root, which the root provider live needs`,
+        {
+          hint: 'add squashfs to "outputs" of its recipe',
+        },
+      );
+    }
     const addressed = /(?:^|\s)ip=/.test(given);
     return [
       `root=live:${rootUrl}`,
       "rd.live.overlay.overlayfs=1",
       "rd.neednet=1",
       ...(addressed ? [] : ["ip=dhcp"]),
-      `netkiln.rootfs_sha256=${image.artifacts.rootfs.sha256}`,
+      `netkiln.rootfs_sha256=${rootfs.sha256}`,
     ].join(" ");
   },
 };

@@ -8,7 +8,7 @@ import {
   type Run,
   type RunPorts,
 } from "../bootprep/index.ts";
-import { planBuild, startBuild, type BuildPlan, type ImageRequest } from "../build/index.ts";
+import { foundationOf, planBuild, startBuild, type BuildPlan, type ImageRequest } from "../build/index.ts";
 import { parseAllChecks } from "../compliance/index.ts";
 import type { GitFile } from "../configuration/index.ts";
 import { s3Path, type Image } from "../image/index.ts";
@@ -18,6 +18,7 @@ import { clock } from "../lib/clock.ts";
 import { canonicalJson } from "../lib/files.ts";
 import { log } from "../lib/log.ts";
 import { parseTemplate, type SessionTemplate } from "../orchestration/index.ts";
+import { deleteReplaced } from "./lifecycle/index.ts";
 import type { House } from "./open.ts";
 
 /** What the bootprep room asks of the others to make a plan. */
@@ -126,7 +127,7 @@ export function runPorts(house: House): RunPorts {
       if (changed) await house.sessions.putTemplate(wanted);
       return { changed };
     },
-    deleteImage: async (id) => house.images.deleteImage(id),
+    deleteImage: (id) => deleteReplaced(house, id, "bootprep"),
   };
 }
 
@@ -168,7 +169,7 @@ async function toBase(base: BuiltImage["base"], plan: Plan, house: House): Promi
   if (base.kind === "recipe") {
     const recipe = await house.images.findRecipe(base.id);
     if (recipe === undefined) throw gone();
-    return { kind: "recipe", recipe };
+    return foundationOf(recipe, house.images);
   }
   const below = base.kind === "planned" ? plan.images.find(({ name }) => name === base.name) : undefined;
   if (below?.action === "build") return { kind: "request", request: await toRequest(below, plan, house) };

@@ -19,8 +19,30 @@ const schema = z.strictObject({
   /** How long fetched packages count as current. */
   packages_max_age_hours: z.number().positive().default(168),
   squashfs_level: z.int().min(1).max(22).default(1),
+  /** Registries of OCI images: a containers-auth.json(5) with credentials, and those that are asked over plain HTTP. */
+  oci: z
+    .strictObject({
+      auth_file: z.string().startsWith("/", "must be an absolute path").optional(),
+      insecure_registries: z.array(z.string().min(1)).default([]),
+    })
+    .default({ insecure_registries: [] }),
   /** Builds that run at the same time. */
   builds_at_once: z.int().min(1).max(64).default(2),
+  /** What `netkiln store gc` leaves; docs/lifecycle.md. */
+  retention: z
+    .strictObject({
+      /** Images of each name, the newest. */
+      keep_last: z.int().min(1).default(3),
+      /** Images that are younger, and logs of builds. */
+      keep_days: z.number().min(0).default(30),
+      /** How long deleted images and recipes can be brought back. */
+      deleted_days: z.number().min(0).default(14),
+      /** Moves of each channel that can be undone. */
+      channel_history: z.int().min(0).default(5),
+      /** What was stored so lately is left alone, as a pointer to it may be about to be written. */
+      grace_hours: z.number().min(0).default(1),
+    })
+    .prefault({}),
 });
 
 export type Config = Readonly<z.infer<typeof schema>> & {

@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import { migrations as accessMigrations, openTokenStore } from "../access/index.ts";
-import { openFileBlobs } from "../artifact/index.ts";
+import { migrations as artifactMigrations, openFileBlobs, openGcRunStore } from "../artifact/index.ts";
 import { migrations as bootprepMigrations, openRunStore } from "../bootprep/index.ts";
 import { migrations as bootMigrations, openBootEntries } from "../boot/index.ts";
 import {
   migrations as buildMigrations,
+  openBuildRecords,
   openBuildStore,
   openLayerStore,
   openStepStore,
@@ -12,7 +13,7 @@ import {
   type StepResult,
 } from "../build/index.ts";
 import { migrations as configurationMigrations, openConfigurationStore, openGitStore } from "../configuration/index.ts";
-import { migrations as imageMigrations, openImageStore } from "../image/index.ts";
+import { migrations as imageMigrations, openChannelStore, openImageStore } from "../image/index.ts";
 import { migrations as jobMigrations, openJobStore } from "../job/index.ts";
 import { migrate, openDatabase } from "../lib/db.ts";
 import { migrations as nodeMigrations, openNodeStore } from "../node/index.ts";
@@ -20,6 +21,7 @@ import { migrations as orchestrationMigrations, openSessionStore } from "../orch
 import { migrations as powerMigrations } from "../power/index.ts";
 import { migrations as telemetryMigrations, openBootRecords, openEventStore } from "../telemetry/index.ts";
 import type { Config } from "./config.ts";
+import { version } from "./version.ts";
 
 /** Opens the data folder: the database, brought up to date, and everything that stands in it. */
 export async function openHouse(config: Config) {
@@ -29,6 +31,7 @@ export async function openHouse(config: Config) {
     ...accessMigrations,
     ...telemetryMigrations,
     ...jobMigrations,
+    ...artifactMigrations,
     ...configurationMigrations,
     ...imageMigrations,
     ...buildMigrations,
@@ -43,6 +46,7 @@ export async function openHouse(config: Config) {
   const events = openEventStore(db);
   return {
     data,
+    version,
     db,
     blobs,
     layers,
@@ -56,16 +60,30 @@ export async function openHouse(config: Config) {
     configurations: openConfigurationStore(db),
     git: openGitStore(join(data, "git")),
     images: openImageStore(db),
+    channels: openChannelStore(db),
+    gcRuns: openGcRunStore(db),
+    buildRecords: openBuildRecords(db),
     builds: openBuildStore(db),
     runs: openRunStore(db),
     steps: openStepStore(db),
     tools: await readToolVersions(),
     settings: {
       ...(config.apt_sources !== undefined && { aptSources: config.apt_sources }),
+      registries: { authFile: config.oci.auth_file, insecure: config.oci.insecure_registries },
       packagesMaxAge: config.packages_max_age_hours * 3600,
       squashfsLevel: config.squashfs_level,
     },
-    isKept: async ({ key, file }: StepResult) => (file === undefined ? layers.has(key) : blobs.has(file.sha256)),
+    retention: {
+      keepLast: config.retention.keep_last,
+      keepDays: config.retention.keep_days,
+      deletedDays: config.retention.deleted_days,
+      channelHistory: config.retention.channel_history,
+      graceHours: config.retention.grace_hours,
+    },
+    isKept: async ({ layer, file, downloads }: StepResult) =>
+      (layer === undefined || (await layers.has(layer))) &&
+      (file === undefined || (await blobs.has(file.sha256))) &&
+      (downloads === undefined || (await blobs.has(downloads))),
   };
 }
 

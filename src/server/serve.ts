@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import fastify, { type FastifyInstance } from "fastify";
 import { openAdminDoor, type AdminParts } from "../api/admin.ts";
 import { registerNodeDoor } from "../api/node-door/routes.ts";
+import { registerOciRegistry } from "../api/oci/routes.ts";
 import { answerProblems } from "../api/problem.ts";
 import { clock } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
@@ -14,6 +15,10 @@ import { startReconciler } from "../orchestration/index.ts";
 import { openPower } from "../power/index.ts";
 import { advanceRun, carryRunsOn, planImages, planPorts, uncommittedFiles } from "./bootprep.ts";
 import type { Config } from "./config.ts";
+import { lifecycleParts } from "./lifecycle/index.ts";
+import { findVouched, imageWork } from "./image-work.ts";
+import { ociCatalog } from "./oci.ts";
+import { recipeLocks } from "./recipe-locks.ts";
 import { openHouse, type House } from "./open.ts";
 import { version } from "./version.ts";
 
@@ -39,13 +44,24 @@ export async function serve(config: Config, options: ServeOptions, until: AbortS
   const doorPort = () => portOf(nodeDoor) ?? address.port;
   const power = openPower({ database: house.db, dataDir: config.data, doorPort });
   const findImage = (id: string) => house.images.findImage(id);
-  const reconciler = startReconciler({ ...house, power, findImage }, { signal });
+  const reconciler = startReconciler({ ...house, power, findImage: (id) => findVouched(id, house) }, { signal });
   const wake = () => reconciler.wake();
 
   answerProblems(nodeDoor);
   registerNodeDoor(nodeDoor, { ...house, findImage, onReport: wake });
+  registerOciRegistry(nodeDoor, ociCatalog(house));
   const door = () => `${address.host}:${doorPort()}`;
-  const parts: AdminParts = { ...house, power, wake, door, version, bootprep: bootprepParts(house) };
+  const parts: AdminParts = {
+    ...house,
+    power,
+    wake,
+    door,
+    version,
+    bootprep: bootprepParts(house),
+    lifecycle: lifecycleParts(house),
+    work: imageWork(house),
+    locks: recipeLocks(house),
+  };
   const unixDoor = openAdminDoor(parts, { requireToken: false });
   const tcpDoor = config.admin_listen === undefined ? undefined : openAdminDoor(parts, { requireToken: true });
 

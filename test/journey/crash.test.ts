@@ -9,6 +9,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, test } from "node:test";
+import { digestLayer } from "../../src/build/tree/archive.ts";
 import type { Image } from "../../src/image/index.ts";
 import type { Event } from "../../src/telemetry/index.ts";
 import {
@@ -22,7 +23,7 @@ import {
 import { makeSite, tool } from "../support/site.ts";
 
 const kills = 20;
-/** So many while the base is made, which takes some 20 s; the others among the steps behind it, which take seconds. */
+/** So many while packages are looked up and the base is made, which takes some 30 s; the others among the steps behind it, which take seconds. */
 const killsInBase = 4;
 const longestWaitInBase = 15;
 const longestWait = 4;
@@ -86,14 +87,25 @@ async function assertWhole(): Promise<void> {
 }
 
 async function assertImagesWhole(): Promise<void> {
-  for (const { name, artifacts } of await server.json<Image[]>("images", "list")) {
-    for (const { sha256 } of Object.values(artifacts)) {
+  for (const { name, artifacts, documents, layers } of await server.json<Image[]>("images", "list")) {
+    for (const { sha256 } of [...Object.values(artifacts), ...Object.values(documents)]) {
       assert.ok(existsSync(join(data, "blobs/sha256", sha256.slice(0, 2), sha256)), `${name} has all its files`);
     }
+    for (const layer of layers) assert.ok(existsSync(join(data, "layers", layer)), `${name} has all its layers`);
   }
 }
 
-/** There is a layer beside the empty one. */
+/** Layers are named by their content, which is told from the layers below them. */
+async function assertLayersAreWhatTheyAreCalled(): Promise<void> {
+  const { layers } = await server.json<Image>("images", "describe", "node");
+  const folders = [...layers, "empty"].map((layer) => join(data, "layers", layer));
+  for (const [index, layer] of layers.entries()) {
+    const { diffId } = await digestLayer(folders[index] ?? "", folders.slice(index + 1));
+    assert.equal(diffId, layer);
+  }
+}
+
+/** There is a layer beside the empty one; looking packages up makes none. */
 async function baseIsMade(): Promise<boolean> {
   return (await readdir(join(data, "layers"))).length > 1;
 }
@@ -150,6 +162,7 @@ test(`${kills} kills at random moments lose nothing`, { timeout: 20 * 60_000 }, 
   assert.equal(last?.exitCode, 0, `the command itself goes on through restarts: ${last?.stderr}`);
   await assertWhole();
   await assertImagesWhole();
+  await assertLayersAreWhatTheyAreCalled();
   await assertNoWorkLeft(data);
   assert.deepEqual(await temporaryFiles(), temporaryBefore, "no tool has left a temporary file on the host");
   const done = new Map<string, number>();

@@ -87,7 +87,9 @@ test("boots that go wrong", { timeout: 15 * minutes }, async (t) => {
   });
 
   await t.test("a root image with a wrong byte is refused by the node", { timeout: 5 * minutes }, async () => {
-    const { sha256, size } = image.artifacts.rootfs;
+    const { rootfs } = image.artifacts;
+    assert.ok(rootfs !== undefined);
+    const { sha256, size } = rootfs;
     const path = join(data, "blobs/sha256", sha256.slice(0, 2), sha256);
     await chmod(path, 0o644);
     const file = await open(path, "r+");

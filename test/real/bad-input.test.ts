@@ -299,7 +299,7 @@ error: recipe.yaml has 2 mistakes
     await refused(imported("cut.tar.gz"), broken("unexpected end of file"));
     await refused(
       await archive("other.tar", "--transform=s,recipe,other,", "recipe.yaml"),
-      "error: the archive holds no recipe.yaml\nhint: a recipe is a folder with recipe.yaml at its top\n",
+      "error: the archive holds no recipe.yaml and no KIWI description\nhint: a recipe is a folder with recipe.yaml at its top; one of KIWI has config.xml or a file *.kiwi there\n",
     );
   });
 
@@ -450,11 +450,11 @@ hint: correct the recipe, the playbooks or the checks; nothing was published; ne
     await site.write("recipe/recipe.yaml", recipe.replace("python3,", "python3, no-such-package,"));
     assert.equal((await server.cli("recipes", "import", "recipe")).exitCode, 0);
     const kept = await layers();
-    const { stderr, log, id } = await failsAt("base (debian bookworm)");
+    const { stderr, log, id } = await failsAt("lock (debian bookworm)");
     assert.equal(
       stderr,
       `  E: Unable to locate package no-such-package
-error: image node: base (debian bookworm): mmdebstrap failed: Unable to locate package no-such-package
+error: image node: lock (debian bookworm): apt-get failed: Unable to locate package no-such-package
 hint: correct the packages of recipe.yaml and import it again, or add the component that has them to its components; netkiln builds logs ${id} has the whole story
 `,
     );

@@ -8,7 +8,14 @@ import { lstat, mkdir, readdir, readFile, readlink, rm, writeFile } from "node:f
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { assertNoWorkLeft, startServer, type TestServer } from "../support/server.ts";
+import {
+  assertNoWorkLeft,
+  makeFolder,
+  startServer,
+  startWorker,
+  waitUntil,
+  type TestServer,
+} from "../support/server.ts";
 import { makeSite, recipe, tool, type Site } from "../support/site.ts";
 import type { Build, Image, Plan } from "../support/answers.ts";
 
@@ -137,7 +144,11 @@ test("a dry run of the first build says what would be made, and changes nothing"
   const { exitCode, stdout } = await server.cli("bootprep", "run", "--dry-run", "bootprep.yaml");
   assert.equal(exitCode, 0);
   assert.match(stdout, /^configuration node-config: create\n {2}first\.yml at [0-9a-f]{12} \(main\)\n/);
-  assert.match(stdout, /image node: build\n {2}run {5}base \(debian bookworm\)\n {10}not built before\n/);
+  assert.match(
+    stdout,
+    /image node: build\n {2}run {5}lock \(debian bookworm\)\n {10}what the base is made of has not been /,
+  );
+  assert.match(stdout, /\n {2}run {5}base \(debian bookworm\)\n {10}not built before\n/);
   assert.match(stdout, /session template node-template: create\n$/);
   const limits = ["--limit", "configurations", "--limit", "images"];
   const limited = await server.cli("bootprep", "run", "-d", ...limits, "bootprep.yaml");
@@ -150,7 +161,7 @@ test("requests for the same image at the same time: equal ones share a build, a 
   // The same, but for the groups that the image belongs to.
   await site.write("other.yaml", bootprep.replace("[Compute]\nsession", "[Compute, Other]\nsession"));
   const [one, two] = [runFile(), runFile()];
-  while ((await builds()).length < 2) await new Promise((resolve) => setTimeout(resolve, 50));
+  await waitUntil(60, async () => (await builds()).length >= 2);
   const other = await server.cli("bootprep", "run", "other.yaml");
   assert.match(other.stderr, /error: image node: the image node is being built from other inputs\n/);
   assert.match(other.stderr, /hint: wait for build [0-9a-f]{8} \(netkiln builds logs -f [0-9a-f]{8}\)/);
@@ -346,13 +357,18 @@ test("a line changed in the last playbook runs that layer and what stands on it"
   assert.match(dry.stdout, /image node-base: reuse\n/);
   assert.match(
     dry.stdout,
-    /cached {2}layer first\.yml\n {2}run {5}layer second\.yml\n {10}second\.yml changed \([0-9a-f]{8} -> [0-9a-f]{8}\)\n/,
+    /cached {2}layer first\.yml\n {2}run {5}layer second\.yml {2}\(.* last time\)\n {10}second\.yml changed \([0-9a-f]{8} -> [0-9a-f]{8}\)\n/,
   );
-  assert.equal((await server.json<Plan>("bootprep", "run", "-d", "bootprep.yaml")).images[1]?.steps[4]?.cached, false);
+  assert.match(dry.stdout, /\n {2}depends rootfs \(squashfs\)/);
+  const planned = (await server.json<Plan>("bootprep", "run", "-d", "bootprep.yaml")).images[1]?.steps ?? [];
+  const plannedAs = (title: string) => planned.find((step) => step.title === title)?.state;
+  assert.equal(plannedAs("layer second.yml"), "run");
+  assert.equal(plannedAs("gate"), "open");
   const { exitCode, stdout, stderr } = await runFile();
   assert.equal(exitCode, 0, stderr);
   assert.match(stdout, /\nconfiguration node-config: done\nimage node-base: unchanged \(/);
   assert.deepEqual(await statesOf("node"), {
+    "lock (debian bookworm)": "cached",
     "base (debian bookworm)": "cached",
     files: "cached",
     "release node-base": "cached",
@@ -360,6 +376,7 @@ test("a line changed in the last playbook runs that layer and what stands on it"
     "layer second.yml": "done",
     "release node": "done",
     gate: "done",
+    inventory: "done",
     "rootfs (squashfs)": "done",
   });
   const [newest, older] = (await images()).filter(({ name }) => name === "node");
@@ -371,6 +388,7 @@ test("a change in a file that no playbook reads runs no layer, and the image nam
   const { exitCode, stderr } = await runFile();
   assert.equal(exitCode, 0, stderr);
   assert.deepEqual(await statesOf("node"), {
+    "lock (debian bookworm)": "cached",
     "base (debian bookworm)": "cached",
     files: "cached",
     "release node-base": "cached",
@@ -378,6 +396,7 @@ test("a change in a file that no playbook reads runs no layer, and the image nam
     "layer second.yml": "cached",
     "release node": "done",
     gate: "done",
+    inventory: "done",
     "rootfs (squashfs)": "done",
   });
   const { commits } = await server.json<Image>("images", "describe", "node");
@@ -482,13 +501,112 @@ COMP_WORDS=(${typed}); COMP_CWORD=${words.length - 1}; _netkiln; printf '%s\\n' 
   assert.ok(all.includes("bootprep") && !all.includes("complete"), all.join(" "));
 });
 
+const bootable = `name: bootable
+description: with a kernel
+from: {recipe: tiny}
+layers:
+  - packages: [linux-image-cloud-amd64, dracut, dracut-network, dracut-live, isc-dhcp-client, iputils-arping, zstd, curl, kmod, udev, systemd, iproute2, procps]
+  - playbook: own.yml
+  - script: last.sh
+kernel: {}
+initrd: {drivers: [virtio_net]}
+epoch: 1750000000
+`;
+const own = (content: string) => `- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.copy: {content: "${content}\\n", dest: /etc/own}
+`;
+const bootFile = `images:
+  - name: plain
+    base: {ims: {type: recipe, name: tiny}}
+  - name: boot
+    base: {ims: {type: recipe, name: bootable}}
+`;
+describe("an image with a kernel", () => {
+  const importBootable = async (text: Readonly<Record<string, string>>) => {
+    for (const [path, content] of Object.entries(text)) await site.write(`bootable/${path}`, content);
+    const { exitCode, stderr } = await server.cli("recipes", "import", "bootable");
+    assert.equal(exitCode, 0, stderr);
+  };
+  const runBoot = () => server.cli("bootprep", "run", "boot.yaml");
+  const boot = () => server.json<Image>("images", "describe", "boot");
+
+  before(async () => {
+    await site.write("boot.yaml", bootFile);
+    const script = "#!/bin/sh\necho last > /etc/last\n";
+    await importBootable({ "recipe.yaml": bootable, "own.yml": own("one"), "last.sh": script });
+    const { exitCode, stderr } = await runBoot();
+    assert.equal(exitCode, 0, stderr);
+  });
+
+  test("a playbook that leaves the same files runs, and nothing that stands on it", async () => {
+    const [image, listed] = [await boot(), await images()];
+    await importBootable({ "own.yml": `# Says why.\n${own("one")}` });
+    const dry = await server.cli("bootprep", "run", "-d", "boot.yaml");
+    assert.match(dry.stdout, /\n {2}run {5}layer own\.yml .*\n {10}own\.yml changed .*\n {2}depends script last\.sh/);
+    const { exitCode, stdout, stderr } = await runBoot();
+    assert.equal(exitCode, 0, stderr);
+    assert.ok(stdout.includes(`image boot: done (${image.id})\n`), stdout);
+    const { "layer own.yml": layer, ...above } = await statesOf("boot");
+    assert.equal(layer, "done");
+    assert.deepEqual([...new Set(Object.values(above))], ["cached"], JSON.stringify(above));
+    assert.ok("initrd (dracut)" in above && "rootfs (squashfs)" in above && "gate" in above);
+    assert.deepEqual(await images(), listed, "it is the image that is there");
+  });
+
+  test("a change that dracut does not see leaves the initrd as it is", async () => {
+    const { artifacts } = await boot();
+    await importBootable({ "own.yml": own("two") });
+    const { exitCode, stderr } = await runBoot();
+    assert.equal(exitCode, 0, stderr);
+    const states = await statesOf("boot");
+    assert.equal(states["script last.sh"], "done", "its tree is another one");
+    assert.equal(states["initrd (dracut)"], "cached");
+    assert.equal((await boot()).artifacts.initrd?.sha256, artifacts.initrd?.sha256);
+    assert.notEqual((await boot()).artifacts.rootfs.sha256, artifacts.rootfs.sha256);
+  });
+
+  test("another description of the recipe builds nothing", async () => {
+    const listed = await builds();
+    await importBootable({ "recipe.yaml": bootable.replace("with a kernel", "that can be booted") });
+    const { stdout } = await runBoot();
+    assert.match(stdout, /image boot: unchanged \(/);
+    assert.deepEqual(await builds(), listed);
+  });
+
+  test("two workers on another data folder make the same bytes, and the base that both need once", async () => {
+    const data = await makeFolder();
+    await site.write("one-at-a-time.yaml", "builds_at_once: 1\n");
+    const environment = { NETKILN_CONFIG: join(site.folder, "one-at-a-time.yaml") };
+    const other = await startServer({ data, cwd: site.folder, environment });
+    const second = startWorker(data, environment);
+    try {
+      for (const folder of ["recipe", "bootable"]) {
+        assert.equal((await other.cli("recipes", "import", folder)).exitCode, 0);
+      }
+      const { exitCode, stderr } = await other.cli("bootprep", "run", "boot.yaml");
+      assert.equal(exitCode, 0, stderr);
+      for (const name of ["plain", "boot"]) {
+        const image = (house: TestServer) => house.json<Image>("images", "describe", name);
+        assert.deepEqual(partsOf(await image(other)), partsOf(await image(server)), name);
+      }
+      const made = await other.json<Build[]>("builds", "list");
+      const statesAt = (at: number) => made.map(({ steps }) => steps[at]?.state).sort();
+      assert.deepEqual(statesAt(0), ["cached", "done"], "packages were looked up once");
+      assert.deepEqual(statesAt(1), ["done", "shared"], "the base was made once");
+    } finally {
+      await second.stop();
+      await other.stop();
+      await rm(data, { recursive: true });
+    }
+  });
+});
+
 test("a server that is killed in a build leaves no process, and one that starts again finishes it", async () => {
   await site.commit({ "second.yml": `${second}    - name: Takes its time\n      ansible.builtin.command: sleep 4\n` });
   const run = runFile();
-  for (;;) {
-    const log = (await server.cli("builds", "logs", "node")).stdout;
-    if (/TASK \[Takes its time\]/.test(log)) break;
-  }
+  await waitUntil(120, async () => /TASK \[Takes its time\]/.test((await server.cli("builds", "logs", "node")).stdout));
   const { data } = server;
   await server.kill9();
   server = await startServer({ data, cwd: site.folder });
@@ -511,6 +629,12 @@ interface Verdict {
   readonly summary: { readonly passed: number };
   readonly files: readonly { readonly file: string }[];
   readonly results: readonly { readonly id: string }[];
+}
+
+/** What two builds of the same must have in common: all but the ids and times of this one. */
+function partsOf({ chain, layers, buildId, artifacts }: Image) {
+  const { rootfs, kernel, initrd } = artifacts;
+  return { chain, layers, buildId, rootfs, kernel, initrd };
 }
 
 function blob(sha256: string): string {

@@ -10,7 +10,14 @@ export interface Image {
   readonly id: string;
   readonly name: string;
   readonly buildId: string;
-  readonly artifacts: { readonly rootfs: Digests; readonly manifest: Digests };
+  readonly chain: string;
+  readonly layers: readonly string[];
+  readonly artifacts: {
+    readonly rootfs: Digests;
+    readonly kernel?: Digests;
+    readonly initrd?: Digests;
+    readonly manifest: Digests;
+  };
   readonly commits: readonly { readonly playbook: string; readonly commit: string }[];
 }
 
@@ -23,5 +30,5 @@ export interface Build {
 }
 
 export interface Plan {
-  readonly images: readonly { readonly steps: readonly { readonly title: string; readonly cached: boolean }[] }[];
+  readonly images: readonly { readonly steps: readonly { readonly title: string; readonly state: string }[] }[];
 }

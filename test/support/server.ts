@@ -14,7 +14,7 @@ const program = fileURLToPath(new URL("../../bin/netkiln", import.meta.url));
 const readySeconds = 30;
 const stopSeconds = 60;
 /** Longer than any command of a test may take: one that hangs fails its test instead of holding all of them. */
-const commandSeconds = 300;
+const commandSeconds = 900;
 
 export interface CliResult {
   readonly exitCode: number;
@@ -113,6 +113,21 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       await ended(server, said);
       await finished(log.end()).catch(() => undefined);
       await waitUntil(stopSeconds, async () => (await processesOf(data)).length === 0);
+    },
+  };
+}
+
+/** One more worker beside the server's own. */
+export function startWorker(data: string, environment: Readonly<Record<string, string>>): { stop(): Promise<void> } {
+  const worker = spawn(program, ["worker", "--data", data], {
+    env: { ...baseEnvironment, ...environment },
+    stdio: "ignore",
+  });
+  return {
+    stop: async () => {
+      worker.kill("SIGTERM");
+      await ended(worker, "the second worker");
+      assert.equal(worker.exitCode, 0, "the worker stops in order");
     },
   };
 }

@@ -8,7 +8,7 @@ import {
   type PlanPorts,
   type Run,
 } from "../../bootprep/index.ts";
-import { stepsToRun, type BuildPlan } from "../../build/index.ts";
+import { allSteps, type BuildPlan } from "../../build/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
 import { parseAs } from "../../lib/parse.ts";
 import { listPage } from "./page.ts";
@@ -66,11 +66,17 @@ export function registerBootprep(app: FastifyInstance, parts: BootprepParts): vo
       images: plan.images.map(({ name, action }) => {
         const build = builds.get(name);
         if (build === undefined) return { name, action, steps: [] };
-        const steps = [...build.tree, build.gate, ...Object.values(build.outputs)];
+        const steps = allSteps(build);
         return {
           name,
-          action: stepsToRun(build).length === 0 ? "reuse" : action,
-          steps: steps.map(({ kind, title, cached, why }) => ({ kind, title, cached, why })),
+          action: steps.every(({ state }) => state === "cached") ? "reuse" : action,
+          steps: steps.map(({ kind, title, state, why, expectedSeconds }) => ({
+            kind,
+            title,
+            state,
+            why,
+            expectedSeconds,
+          })),
         };
       }),
       templates: plan.templates.map(({ name, action }) => ({ name, action })),

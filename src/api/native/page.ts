@@ -6,6 +6,13 @@ const pageSchema = z.object({
   after: z.string().min(1).max(255).optional(),
 });
 
+const deletedSchema = z.object({ deleted: z.enum(["true", "false"]).default("false") });
+
+/** Whether a query asks for what is deleted (`?deleted=true`) instead of what is not. */
+export function deletedFilter(query: unknown): boolean {
+  return parseAs(deletedSchema, query, "the query").deleted === "true";
+}
+
 /** A page of a list on the wire; `next` is what `after` must be for the next one, null at the end. */
 export interface PageOf<T> {
   readonly items: readonly T[];

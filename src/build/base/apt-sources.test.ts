@@ -32,11 +32,16 @@ Suites: stable
 Components: main
 `,
 );
+await writeFile(
+  join(etc, "sources.list.d/last.sources"),
+  "Types: deb\nURIs: http://last.example/\nSuites: bookworm-updates\nComponents: main\n# comment\nSigned-By: /last.gpg\n",
+);
 await writeFile(join(etc, "sources.list.d/ignored.save"), "deb http://ignored.example/ bookworm main\n");
 
 test("both forms are read; other suites, components and disabled sources are left out", async () => {
   assert.deepEqual(await hostAptSources("bookworm", ["main", "contrib"], etc), [
     "deb http://mirror.example/debian bookworm main",
+    "deb [signed-by=/last.gpg] http://last.example/ bookworm-updates main",
     "deb [signed-by=/usr/share/keyrings/site.gpg] http://mirror.example/security bookworm-security main contrib",
   ]);
 });

@@ -2,6 +2,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { NetkilnError } from "../../lib/errors.ts";
 import { run } from "../../lib/exec.ts";
+import { parseDeb822 } from "./deb822.ts";
 
 export interface PackageSource {
   readonly suite: string;
@@ -51,19 +52,11 @@ export async function hostAptSources(
   });
 }
 
-/** deb822 stanzas, sources.list(5): fields may go on in lines that begin with a blank. */
 function fromDeb822(text: string): string[] {
-  return text.split(/\n\s*\n/).flatMap((stanza) => {
-    const fields = new Map<string, string>();
-    let name = "";
-    for (const line of stanza.split("\n").filter((part) => !part.startsWith("#"))) {
-      const field = /^([A-Za-z-]+):\s*(.*)$/.exec(line);
-      if (field) name = (field[1] ?? "").toLowerCase();
-      fields.set(name, field ? (field[2] ?? "") : `${fields.get(name) ?? ""}\n${line.trim()}`);
-    }
-    const list = (field: string) => (fields.get(field) ?? "").split(/\s+/).filter((word) => word !== "");
-    if (fields.get("enabled") === "no" || !list("types").includes("deb")) return [];
-    const signedBy = fields.get("signed-by") ?? "";
+  return parseDeb822(text).flatMap((stanza) => {
+    const list = (field: string) => (stanza.get(field) ?? "").split(/\s+/).filter((word) => word !== "");
+    if (stanza.get("enabled") === "no" || !list("types").includes("deb")) return [];
+    const signedBy = stanza.get("signed-by") ?? "";
     // A key that is written into the stanza has no one-line form; such a source is passed over.
     if (signedBy.includes("\n")) return [];
     const options = signedBy === "" ? "" : `[signed-by=${signedBy}] `;

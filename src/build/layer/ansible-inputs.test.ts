@@ -97,3 +97,54 @@ test("a playbook in a folder finds roles beside it and at the top", async () => 
     "roles/far/tasks/main.yml",
   ]);
 });
+
+const twoCollections = {
+  "collections/requirements.yml": "collections: []\n",
+  "collections/ansible_collections/site/hpc/galaxy.yml": "namespace: site\nname: hpc\ndependencies: {site.base: '*'}\n",
+  "collections/ansible_collections/site/hpc/plugins/modules/tune.py": "def query(x): return lookup(x)\n",
+  "collections/ansible_collections/site/hpc/roles/slurm/tasks/main.yml": "- site.more.thing: {}\n",
+  "collections/ansible_collections/site/base/plugins/filter/f.py": "",
+  "collections/ansible_collections/site/more/plugins/modules/thing.py": "",
+  "collections/ansible_collections/site/unused/plugins/modules/other.py": "",
+};
+
+for (const [what, play] of [
+  ["a module", "- hosts: all\n  tasks:\n    - site.hpc.tune: {}\n"],
+  ["a role", "- hosts: all\n  roles: [site.hpc.slurm]\n"],
+  ["the play's collections", "- hosts: all\n  collections: [site.hpc]\n  tasks:\n    - tune: {}\n"],
+  ["a filter", "- hosts: all\n  tasks:\n    - debug: {msg: \"{{ 'x' | site.hpc.f }}\"}\n"],
+] as const) {
+  test(`a collection counts for ${what} that is used, with those it names itself, and no other`, async () => {
+    const { paths, wholeBecause } = await inputs("site.yml", { "site.yml": play, ...twoCollections });
+    assert.equal(wholeBecause, undefined);
+    const collections = paths.map((path) => path.split("/")[3]).filter((name) => name !== undefined);
+    assert.deepEqual([...new Set(collections)], ["base", "hpc", "more"]);
+    assert.ok(paths.includes("collections/ansible_collections/site/hpc/plugins/modules/tune.py"));
+    assert.ok(paths.includes("collections/requirements.yml"));
+  });
+}
+
+test("a playbook that uses no collection depends on none", async () => {
+  const { paths } = await inputs("site.yml", { "site.yml": "- hosts: all\n", ...twoCollections });
+  assert.deepEqual(paths, ["collections/requirements.yml", "site.yml"]);
+});
+
+test("folders that ansible.cfg names are looked into", async () => {
+  const { paths } = await inputs("site.yml", {
+    "site.yml": "- hosts: all\n  roles: [far]\n  tasks:\n    - site.hpc.tune: {}\n",
+    "ansible.cfg":
+      "[defaults]\nroles_path = vendor/roles:./own\ncollections_path = vendor\nfilter_plugins = tools/filters\n",
+    "vendor/roles/far/tasks/main.yml": "[]\n",
+    "vendor/roles/unused/tasks/main.yml": "[]\n",
+    "vendor/ansible_collections/site/hpc/plugins/modules/tune.py": "",
+    "tools/filters/f.py": "",
+    "tools/other.py": "",
+  });
+  assert.deepEqual(paths, [
+    "ansible.cfg",
+    "site.yml",
+    "tools/filters/f.py",
+    "vendor/ansible_collections/site/hpc/plugins/modules/tune.py",
+    "vendor/roles/far/tasks/main.yml",
+  ]);
+});

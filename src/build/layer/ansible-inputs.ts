@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { parseYaml } from "../../lib/yaml.ts";
+import { collectionsOf, readAnsibleConfig, type AnsibleConfig } from "./ansible-repository.ts";
 
 /** What a playbook can read, as far as its text tells. */
 export interface PlaybookInputs {
@@ -11,7 +12,7 @@ export interface PlaybookInputs {
 
 /** Read by ansible-playbook whatever the playbook says; relative to the playbook's folder or the repository's top. */
 const alwaysRead =
-  /^(group_vars|host_vars|library|module_utils|collections|[a-z]+_plugins)(\/|\.ya?ml$)|^ansible\.cfg$/;
+  /^(group_vars|host_vars|library|module_utils|[a-z]+_plugins)(\/|\.ya?ml$)|^ansible\.cfg$|^((roles|collections)\/)?requirements\.ya?ml$/;
 
 /** Keys whose value names a role or a file that Ansible loads; a value that is only known at run time hides it. */
 const loaders =
@@ -23,9 +24,16 @@ const loaderArguments = /^(name|role|file|dir|tasks_from|vars_from|defaults_from
 const reachingOut = /\{%-?\s*(include|import|from|extends)\b|\b(lookup|query|q)\s*\(/;
 
 /**
+ * Files of a collection that can name others; of the rest, such as modules, the whole collection counts anyway, and
+ * what they import from another collection is among the dependencies of galaxy.yml.
+ */
+const namingInCollection = /^(galaxy\.yml|MANIFEST\.json|meta\/runtime\.yml|(roles|playbooks)\/.*(\.ya?ml|\.j2))$/;
+
+/**
  * Finds the files that a playbook depends on by following the names in its text: roles, included tasks and
  * variables, templates and copied files. Every string that is the path of a file counts, so the result may name too
  * much; where a name is only known at run time, or a lookup may read anything, the whole repository counts.
+ * Of the repository's collections those count that a file names (`NAMESPACE.NAME`), each with all its files.
  */
 export async function playbookInputs(
   playbook: string,
@@ -41,23 +49,34 @@ export async function playbookInputs(
     queue.push(path);
   };
   const home = posix.dirname(playbook);
+  const config = readAnsibleConfig(known.has("ansible.cfg") ? await read("ansible.cfg") : "", home);
+  const collections = collectionsOf(config, files);
   for (const path of files) {
     const fromHome = home === "." ? path : path.startsWith(`${home}/`) ? path.slice(home.length + 1) : undefined;
-    if (alwaysRead.test(path) || (fromHome !== undefined && alwaysRead.test(fromHome))) add(path);
+    const always = alwaysRead.test(path) || (fromHome !== undefined && alwaysRead.test(fromHome));
+    if (always || config.others.some((folder) => isIn(path, folder))) add(path);
   }
   add(playbook);
   for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+    const collection = collections.find(({ folder }) => isIn(path ?? "", folder));
+    if (collection !== undefined && !namingInCollection.test(path.slice(collection.folder.length + 1))) continue;
     const text = await read(path);
+    // In whatever form: a task's key, a role, a filter, an import.
+    for (const { name, files: all } of collections) if (text.includes(name)) for (const file of all) add(file);
     if (reachingOut.test(text)) return whole(files, `${path} includes or looks up other files`);
     if (!/\.ya?ml$/.test(path)) continue;
     const source = parseYaml(text, path);
     if (source.problems.length > 0) return whole(files, `${path} cannot be parsed`);
-    const hidden = visit(source.value, { key: "", itemsWritten: false }, (text) => {
-      for (const candidate of candidates(text, posix.dirname(path), home, known, files)) add(candidate);
+    const hidden = visit(source.value, { key: "", itemsWritten: false }, (word) => {
+      for (const candidate of candidates(word, posix.dirname(path ?? ""), home, config, known, files)) add(candidate);
     });
     if (hidden !== undefined) return whole(files, `${path} has ${hidden}`);
   }
   return { paths: [...found].sort(), wholeBecause: undefined };
+}
+
+function isIn(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
 }
 
 function whole(files: readonly string[], because: string): PlaybookInputs {
@@ -117,6 +136,7 @@ function candidates(
   text: string,
   folder: string,
   home: string,
+  config: AnsibleConfig,
   known: ReadonlySet<string>,
   files: readonly string[],
 ): string[] {
@@ -130,7 +150,7 @@ function candidates(
       ["", "templates", "files", "tasks", "vars"].map((sub) => posix.join(base, sub, word)),
     );
     const single = spots.filter((spot) => known.has(spot));
-    const folders = [...spots, posix.join("roles", word), posix.join(home, "roles", word)];
+    const folders = [...spots, ...config.roles.map((root) => posix.join(root, word))];
     const inside = files.filter((file) => folders.some((spot) => spot !== "." && file.startsWith(`${spot}/`)));
     return [...single, ...inside];
   });

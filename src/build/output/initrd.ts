@@ -1,45 +1,58 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import type { Image } from "../../image/index.ts";
+import { NetkilnError } from "../../lib/errors.ts";
 import type { RunOptions } from "../../lib/exec.ts";
 import { runInSandbox, treeMountPoint, type Sandbox, type SandboxCommand } from "../sandbox/sandbox.ts";
-import { findKernel } from "./kernel.ts";
-import type { Trace } from "./reuse.ts";
-import { readTrace } from "./trace.ts";
+import { checkInitrd, requireDrivers } from "./initrd-check.ts";
+import { newestKernel, surveyTree } from "./kernel.ts";
+import type { Observed } from "./observed.ts";
+import { observeTree } from "./reuse.ts";
+import { chooseModules, hintFor, wantedPrograms, type InitrdWishes, type RootKind } from "./roots.ts";
+import type { Survey } from "./survey.ts";
+import { readTrace, tracedCalls } from "./trace.ts";
 
-/** What a root that comes over HTTP needs; a recipe can add modules. */
-const defaultModules = ["base", "network-legacy", "livenet", "netkiln"];
+export interface InitrdOptions {
+  /** How nodes come to their root. */
+  readonly roots: readonly RootKind[];
+  /** Whether strace is there. */
+  readonly traced: boolean;
+}
 
 export interface MadeInitrd {
   /** Path of the file. */
   readonly file: string;
-  /** What dracut looked at, with no links in the paths; undefined when it was not traced. */
-  readonly looks: Pick<Trace, "paths" | "folders"> | undefined;
+  /**
+   * All of the tree that decided what is in it: the same initrd comes out of every tree that is equal there
+   * (`changedSince`). Undefined when it was not traced, or when the trace leaves a doubt.
+   */
+  readonly observed: Observed | undefined;
 }
 
 /**
- * Makes the initrd with the tree's own dracut, for any machine and not for the one that builds. It is traced where
- * strace is there: tracing doubles its few seconds, and saves them whenever nothing has changed that it looked at.
+ * Makes the initrd with the tree's own dracut, for any machine and not for the one that builds, and checks it. It is
+ * traced where strace is there: tracing doubles its few seconds, and saves them whenever nothing has changed that it
+ * looked at.
  */
 export async function makeInitrd(
   sandbox: Sandbox,
-  image: Pick<Image, "initrd" | "epoch">,
-  traced: boolean,
+  image: { readonly initrd?: InitrdWishes | undefined; readonly epoch: number },
+  { roots, traced }: InitrdOptions,
   options: RunOptions,
 ): Promise<MadeInitrd> {
-  const version = await findKernel(sandbox, options.signal);
+  const { signal } = options;
+  const tree = await surveyTree(sandbox, wantedPrograms, signal);
+  const { version } = newestKernel(tree);
+  const { omit = [], drivers = [] } = image.initrd ?? {};
+  const modules = chooseModules(tree, image.initrd, roots);
+  requireDrivers(drivers, version, tree.drivers);
   const exchange = join(sandbox.work, "exchange");
-  const { modules: added = [], omit = [], drivers = [] } = image.initrd ?? {};
-  const modules = [...new Set([...defaultModules, ...added])];
   // dracut takes its configuration from here alone: what is in the tree is the booted system's.
-  const configuration = join(exchange, "dracut.conf.d");
-  await mkdir(configuration, { recursive: true });
+  await mkdir(join(exchange, "dracut.conf.d"), { recursive: true });
   const argv = [
     ...["dracut", "--force", "--conf", "/dev/null", "--confdir", "/run/netkiln/dracut.conf.d"],
     ...["--no-hostonly", "--no-hostonly-cmdline", "--no-early-microcode"],
     ...["--reproducible", "--nostrip", "--tmpdir", "/tmp"],
-    ...["--compress", "zstd -3 -T0 -q"],
+    ...["--compress", compressorFor(tree)],
     // This list with what it depends on, and nothing else: what a module would do on its own is not wanted twice.
     ...["--modules", modules.join(" ")],
     ...(omit.length === 0 ? [] : ["--omit", omit.join(" ")]),
@@ -48,32 +61,54 @@ export async function makeInitrd(
     "/run/netkiln/initrd",
   ] as const;
   const log = join(sandbox.work, "strace.log");
-  const tracer = ["--seccomp-bpf", "-f", "-qq", "-y", "-e", "trace=%file", "-e", "signal=none", "-o", log];
+  // Ends of processes are in the log (-q and not -qq), as their numbers can come again.
+  const tracer = ["--seccomp-bpf", "-f", "-q", "-y", "-e", `trace=${tracedCalls}`, "-e", "signal=none", "-o", log];
   const command: SandboxCommand = traced
     ? { at: "host", argv: ["strace", ...tracer, "chroot", treeMountPoint, ...argv] }
     : { at: "tree", argv };
-  await runInSandbox({ ...sandbox, changes: { kind: "scratch" }, devices: true }, command, {
-    ...options,
-    name: "dracut",
-    env: { SOURCE_DATE_EPOCH: String(image.epoch) },
-  });
+  await runDracut(
+    { ...sandbox, changes: { kind: "scratch" }, devices: true },
+    command,
+    image.epoch,
+    tree.family,
+    options,
+  );
   const file = join(exchange, "initrd");
-  if (!traced) return { file, looks: undefined };
-  const { paths, folders } = readTrace(await readFile(log, "utf8"), treeMountPoint);
-  // How the kernel's version was found, which is a look into the tree as well.
-  const kernels = "/usr/lib/modules";
-  const resolve = (all: Iterable<string>) => resolveLinks([...all, kernels], sandbox, options.signal);
-  return { file, looks: { paths: await resolve(paths), folders: await resolve(folders) } };
+  await checkInitrd(file, { version, modules, drivers, builtIn: tree.drivers?.builtIn ?? [] }, sandbox, signal);
+  if (!traced) return { file, observed: undefined };
+  const { paths, folders, unclear } = readTrace(await readFile(log, "utf8"), treeMountPoint);
+  if (unclear !== undefined) {
+    options.onLine?.(`this initrd will not be taken for another tree: the trace is not clear at ${unclear}`, "stdout");
+    return { file, observed: undefined };
+  }
+  const looks = { paths: [...paths, ...tree.looks.paths], folders: [...folders, ...tree.looks.folders] };
+  return { file, observed: await observeTree(looks, sandbox, signal) };
 }
 
-const resolver = fileURLToPath(new URL("../inside/resolve-links.ts", import.meta.url));
+/** zstd where the kernel unpacks it (5.9 and later, when it is configured so) and the tree has it; else gzip. */
+function compressorFor(tree: Survey): string {
+  return tree.unpacksZstd !== false && tree.programs.includes("zstd") ? "zstd -3 -T0 -q" : "gzip -n -6";
+}
 
-async function resolveLinks(
-  paths: readonly string[],
+async function runDracut(
   sandbox: Sandbox,
-  signal: AbortSignal | undefined,
-): Promise<string[]> {
-  const command: SandboxCommand = { at: "host", argv: [process.execPath, resolver] };
-  const { stdout } = await runInSandbox(sandbox, command, { input: JSON.stringify(paths), signal });
-  return JSON.parse(stdout) as string[];
+  command: SandboxCommand,
+  epoch: number,
+  family: Survey["family"],
+  options: RunOptions,
+): Promise<void> {
+  // dracut says it when it looks at its modules, long before it gives up.
+  let refused: { readonly module: string; readonly program: string } | undefined;
+  const onLine: NonNullable<RunOptions["onLine"]> = (line, stream) => {
+    const [, module, program] = /module '(\S+)' will not be installed, because command '(\S+)' could/.exec(line) ?? [];
+    if (module !== undefined && program !== undefined) refused ??= { module, program };
+    options.onLine?.(line, stream);
+  };
+  const env = { SOURCE_DATE_EPOCH: String(epoch) };
+  await runInSandbox(sandbox, command, { ...options, onLine, name: "dracut", env }).catch((error: unknown) => {
+    if (!(error instanceof NetkilnError) || refused === undefined) throw error;
+    const text = `dracut refused its module ${refused.module}: the tree has no ${refused.program}`;
+    const hint = hintFor(refused.program, family);
+    throw new NetkilnError(error.code, text, { output: error.output, hint, detail: error });
+  });
 }

@@ -2,18 +2,19 @@
 # First process of a sandbox; sandbox.ts starts it in new mount, PID, IPC and UTS namespaces, so that every mount
 # made here and every process started below ends with it, also when it is killed.
 #
-#   enter.sh CHANGES LAYERS LOWER UPPER WORK DEVICES AT COMMAND [ARG...]
+#   enter.sh CHANGES LAYERS LOWER UPPER WORK DEVICES SECRETS AT COMMAND [ARG...]
 #
 # CHANGES  none: the tree is read-only | scratch: changes are thrown away | keep: changes go to UPPER
 # LAYERS   folder to which the names in LOWER are relative (mount options hold at most 4096 bytes)
 # LOWER    layers, the topmost first, separated by ":"
 # DEVICES  yes: /proc, /sys, /dev, /run and /tmp as programs expect them | no: the bare tree
+# SECRETS  yes: lines "NAME BASE64" on standard input become files in the folder secrets, in memory alone | no
 # AT       tree: the command runs inside the tree | host: it runs outside and finds the tree at /mnt
 set -eu
-changes=$1 layers=$2 lower=$3 upper=$4 work=$5 devices=$6 at=$7
-shift 7
+changes=$1 layers=$2 lower=$3 upper=$4 work=$5 devices=$6 secrets=$7 at=$8
+shift 8
 tree=/mnt start=$(pwd)
-options=metacopy=off,redirect_dir=off,index=off,xino=off
+options=metacopy=off,redirect_dir=off,index=off,xino=off,uuid=off
 
 hostname netkiln
 mount -t proc proc /proc
@@ -59,6 +60,16 @@ if [ "$devices" = yes ]; then
     mount --bind exchange "$tree/run/netkiln"
   fi
   mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$tree/tmp"
+fi
+
+if [ "$secrets" = yes ]; then
+  # Not as arguments and not in the environment, which others can read, and on no disk.
+  mkdir -p secrets
+  mount -t tmpfs -o mode=0700,nosuid,nodev tmpfs secrets
+  while read -r name content; do
+    (umask 077 && printf %s "$content" | base64 -d >"secrets/$name")
+  done
+  exec </dev/null
 fi
 
 # Not exec: this shell stays as PID 1 and reaps what the command leaves behind.

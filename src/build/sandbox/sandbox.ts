@@ -1,7 +1,8 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run, type Argv, type RunOptions, type RunResult } from "../../lib/exec.ts";
+import { openStack, type Stack } from "../tree/stack.ts";
 
 /** Where a tree stands for a command that runs on the host side of a sandbox. */
 export const treeMountPoint = "/mnt";
@@ -19,12 +20,30 @@ export interface Sandbox {
   readonly devices: boolean;
   /** Whether the command reaches the host's network; without, it has a loopback device that is down. */
   readonly network: boolean;
+  /**
+   * Contents of files that no disk may hold, by name. A command on the host side finds them in the folder `secrets`
+   * where it starts; it is writable, in memory, and gone with the sandbox. The command has no other input then.
+   */
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 export interface SandboxCommand {
   /** In the tree (chroot), or on the host with the tree at `treeMountPoint`. */
   readonly at: "tree" | "host";
   readonly argv: Argv;
+}
+
+/** Where a command in the tree finds the sandbox's folder `exchange`, when that exists and there are devices. */
+export const exchangeInTree = "/run/netkiln";
+
+/** A folder on this machine that both sides of a sandbox can read and write, and that is not part of the tree. */
+export function exchangeOf({ work }: Pick<Sandbox, "work">): string {
+  return join(work, "exchange");
+}
+
+/** The sandbox's tree before the command has changed it, without a mount. */
+export function treeOf({ layers, lower }: Pick<Sandbox, "layers" | "lower">): Stack {
+  return openStack(lower.map((layer) => resolve(layers, layer)));
 }
 
 const enter = fileURLToPath(new URL("./enter.sh", import.meta.url));
@@ -44,11 +63,17 @@ export async function runInSandbox(sandbox: Sandbox, command: SandboxCommand, op
   const argv: Argv = [
     ...namespaces(sandbox.network),
     ...["/bin/sh", enter, sandbox.changes.kind, sandbox.layers, sandbox.lower.join(":"), upper, work],
-    ...[sandbox.devices ? "yes" : "no", command.at],
+    ...[sandbox.devices ? "yes" : "no", sandbox.secrets === undefined ? "no" : "yes", command.at],
     ...command.argv,
   ];
   const name = command.argv[0];
-  return run(argv, { name, ...options, cwd: sandbox.work, env: { HOME: "/root", ...options.env } });
+  const lines = Object.entries(sandbox.secrets ?? {}).map(([file, content]) => `${file} ${toBase64(content)}\n`);
+  const input = sandbox.secrets === undefined ? {} : { input: lines.join("") };
+  return run(argv, { name, ...options, ...input, cwd: sandbox.work, env: { HOME: "/root", ...options.env } });
+}
+
+function toBase64(content: string): string {
+  return Buffer.from(content, "utf8").toString("base64");
 }
 
 /** The same isolation for a tool that makes a tree where there is none yet. */
@@ -69,36 +94,4 @@ function namespaces(network: boolean): Argv {
     "--",
   ];
 }
-
-export interface Scaffold {
-  /** Lines of an apt sources list, for layers that install packages; empty for none. */
-  readonly aptSources: readonly string[];
-  /** Lines of an apt configuration file. */
-  readonly aptOptions: readonly string[];
-  /** The host's resolv.conf, for layers that reach the network. */
-  readonly resolvConf: string | undefined;
-}
-
-/**
- * Writes the layer that stands on top of the tree while a configuration layer runs and is not part of the image:
- * no daemon may start (policy-rc.d, exit 101, https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt),
- * names resolve, and apt knows the build's mirror.
- */
-export async function writeScaffold(directory: string, scaffold: Scaffold): Promise<void> {
-  const files: [path: string, content: string, mode: number][] = [
-    ["usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755],
-    ["etc/apt/sources.list.d/netkiln-build.list", lines(scaffold.aptSources), 0o644],
-    ["etc/apt/apt.conf.d/99netkiln-build", lines(scaffold.aptOptions), 0o644],
-  ];
-  if (scaffold.resolvConf !== undefined) files.push(["etc/resolv.conf", scaffold.resolvConf, 0o644]);
-  for (const [path, content, mode] of files) {
-    if (content === "") continue;
-    const file = join(directory, path);
-    await mkdir(join(file, ".."), { recursive: true, mode: 0o755 });
-    await writeFile(file, content, { mode });
-  }
-}
-
-function lines(values: readonly string[]): string {
-  return values.map((line) => `${line}\n`).join("");
-}
+export { writeScaffold, type Scaffold } from "./scaffold.ts";

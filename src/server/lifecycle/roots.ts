@@ -1,0 +1,101 @@
+import type { Root } from "../../artifact/index.ts";
+import { allSteps, planBuild, type CacheRecord, type UnfinishedBuild } from "../../build/index.ts";
+import type { Fate, Recipe, RetentionRules } from "../../image/index.ts";
+import { clock } from "../../lib/clock.ts";
+import { sql } from "../../lib/db.ts";
+import type { House } from "../open.ts";
+import { everyPage } from "./uses.ts";
+
+export interface Roots {
+  readonly roots: readonly Root[];
+  /** False when it cannot be told what a build that is under way needs: then nothing may be removed. */
+  readonly certain: boolean;
+}
+
+/** What keeps blobs and layers: these builds, images that stay, and everything else that there is. */
+export async function gatherRoots(
+  house: House,
+  builds: readonly UnfinishedBuild[],
+  fates: readonly Fate[],
+  records: readonly CacheRecord[],
+): Promise<Roots> {
+  const resultsOf = Map.groupBy(records, ({ chain }) => chain);
+  const ofBuilds = await Promise.all(builds.map((build) => ofBuild(house, build)));
+  return {
+    roots: [
+      ...ofBuilds.map(({ root }) => root),
+      ...fates
+        .filter(({ fate }) => fate !== "destroy")
+        .map((kept) => ofImage(kept, resultsOf.get(kept.image.chain) ?? [])),
+      ...(await ofRecipes(house)),
+      ...(await ofOtherTables(house)),
+    ],
+    certain: ofBuilds.every(({ certain }) => certain),
+  };
+}
+
+/** With an image stay the results of its build that are not files of it, such as the gate's: so it is not built again. */
+function ofImage({ image, because }: Fate, results: readonly CacheRecord[]): Root {
+  const { id, name } = image;
+  const state = "deleted" in image ? "deleted image" : "image";
+  return { id, name: `${state} ${name} (${id})`, because, text: JSON.stringify([image, results]) };
+}
+
+/** What a build has kept and is going to use: its plan's steps, with the results that they have. */
+async function ofBuild(house: House, { id, image }: UnfinishedBuild): Promise<{ root: Root; certain: boolean }> {
+  const task = await house.builds.task(id);
+  const plan = task?.kind === "image" ? await planBuild(task.request, house).catch(() => undefined) : undefined;
+  const steps = plan === undefined ? [] : allSteps(plan);
+  const results = await Promise.all(steps.map(({ key }) => (key === undefined ? undefined : house.steps.find(key))));
+  const text = JSON.stringify([task, plan, results]);
+  const root = { id, name: `build ${id} of ${image}`, because: ["it is under way"], text };
+  return { root, certain: plan !== undefined || (task !== undefined && task.kind !== "image") };
+}
+
+async function ofRecipes(house: House): Promise<Root[]> {
+  const live = await everyPage(
+    (page) => house.images.listRecipes(page),
+    ({ name }) => name,
+  );
+  const deleted = (await deletedRecipes(house)).filter((recipe) => !isOver(recipe.deleted, house.retention));
+  return [
+    ...live.map((recipe) => ({ ...named(recipe), because: ["images can be built from it"] })),
+    ...deleted.map((recipe) => ({ ...named(recipe), because: ["it is deleted and can be brought back"] })),
+  ];
+}
+
+function named(recipe: Recipe): Pick<Root, "id" | "name" | "text"> {
+  return { id: recipe.id, name: `recipe ${recipe.name} (${recipe.id})`, text: JSON.stringify(recipe.files) };
+}
+
+export function deletedRecipes({ images }: House) {
+  return everyPage(
+    (page) => images.listDeletedRecipes(page),
+    ({ id }) => id,
+  );
+}
+
+export function isOver(deleted: string, { deletedDays }: Pick<RetentionRules, "deletedDays">): boolean {
+  return clock.now().getTime() - Date.parse(deleted) >= deletedDays * 86_400_000;
+}
+
+/**
+ * Tables whose rows keep nothing: roots are made of them above, or they are records of what was (what such a record
+ * names may go). Of every other table, each row keeps what it names, also when this does not know the table.
+ */
+const tablesThatKeepNothing: ReadonlySet<string> = new Set([
+  ...["image", "recipe", "build", "step_result", "trace", "snapshot", "gc_run", "channel", "channel_move"],
+  ...["event", "job", "token", "boot", "boot_phase", "bootprep_run", "kysely_migration", "kysely_migration_lock"],
+  ...["node", "node_interface", "node_group", "node_group_member", "component", "boot_session", "boot_session_failure"],
+]);
+
+async function ofOtherTables({ db }: House): Promise<Root[]> {
+  const tables = await sql<{ name: string }>`select name from sqlite_master where type = 'table'`.execute(db);
+  const roots: Root[] = [];
+  for (const { name } of tables.rows) {
+    if (name.startsWith("sqlite_") || tablesThatKeepNothing.has(name)) continue;
+    const { rows } = await sql`select * from ${sql.table(name)}`.execute(db);
+    roots.push({ id: name, name: `table ${name}`, because: ["its rows are in use"], text: JSON.stringify(rows) });
+  }
+  return roots;
+}
