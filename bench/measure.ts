@@ -25,21 +25,16 @@ export function waitOf(args: readonly string[]): number {
 const quiet = 0.1;
 
 /**
- * Measures work that runs in children of this process, and in the process `beside` with its children when there is
- * one. Waits first until the machine does nothing else, as long as the patience lasts.
+ * Measures work that runs in children of this process, a server among them. Waits first until the machine does nothing
+ * else, as long as the patience lasts.
  */
-export async function measure(
-  work: () => unknown,
-  { wait }: Patience,
-  beside: number | undefined = undefined,
-): Promise<Measured> {
+export async function measure(work: () => unknown, { wait }: Patience): Promise<Measured> {
   const deadline = performance.now() + wait * 1000;
   let busy = await busyShare();
   while (busy > quiet && performance.now() < deadline) busy = await busyShare();
-  const used = () => treeCpu(process.pid) + (beside === undefined ? 0 : treeCpu(beside));
-  const [began, usedBefore] = [performance.now(), used()];
+  const [began, usedBefore] = [performance.now(), treeCpu(process.pid)];
   await work();
-  return { seconds: (performance.now() - began) / 1000, cpu: used() - usedBefore, busy };
+  return { seconds: (performance.now() - began) / 1000, cpu: treeCpu(process.pid) - usedBefore, busy };
 }
 
 /** The run with the median wall clock. */

@@ -75,7 +75,6 @@ export function git(folder: string, ...args: string[]): void {
 /** A server with its worker in an empty data folder. */
 export interface Netkiln {
   readonly data: string;
-  readonly pid: number;
   /** Runs a command to its end, and shows what it prints. */
   run(...args: string[]): void;
   /** The newest image of that name. */
@@ -97,7 +96,6 @@ export async function startNetkiln(data: string): Promise<Netkiln> {
   }
   return {
     data,
-    pid: server.pid ?? 0,
     run: (...args) => void execFileSync(netkiln, args, { env, stdio: ["ignore", "inherit", "inherit"] }),
     image: (name) => {
       const text = execFileSync(netkiln, ["images", "describe", name, "--json"], { env, encoding: "utf8" });

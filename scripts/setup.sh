@@ -17,7 +17,7 @@ case ${1-} in
     # other forms of the root
     tools="$tools erofs-utils cryptsetup-bin"
     # what reads our images and signatures
-    tools="$tools skopeo buildah docker-registry minisign"
+    tools="$tools skopeo buildah podman docker-registry minisign"
     ;;
   *)
     echo "setup: unknown word: $1 (there is: tests)" >&2

@@ -50,7 +50,7 @@ export function openFileBlobs(root: string): BlobStore {
   };
 
   return {
-    putFile: async (file) => take(file, await digestFile(file)),
+    putFile: async (file, known) => take(file, known ?? (await digestFile(file))),
     putBytes: async (bytes) => {
       const known = digestsOf(bytes);
       if ((await sizeOf(pathOf(known.sha256))) === known.size && (await renew(known.sha256))) return known;

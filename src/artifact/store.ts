@@ -3,8 +3,11 @@ import type { Digests } from "../lib/files.ts";
 
 /** Content-addressed storage: a blob's name is the sha256 of its bytes, in lower-case hexadecimal. */
 export interface BlobStore {
-  /** Takes the file over by renaming it, so it must stand on the store's file system; durable when it returns. */
-  putFile(file: string): Promise<Digests>;
+  /**
+   * Takes the file over by renaming it, so it must stand on the store's file system; durable when it returns. Who has
+   * digested it while it was written says so: `known` is then not worked out again.
+   */
+  putFile(file: string, known?: Digests): Promise<Digests>;
   putBytes(bytes: Buffer | string): Promise<Digests>;
   has(digest: string): Promise<boolean>;
   /**

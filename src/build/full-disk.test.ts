@@ -22,6 +22,18 @@ test("it is found behind a message that was made from it, and in failures of our
   assert.match(String(await explainFullDisk(wrapped, folder)), /the playbook a\.yml failed: the disk is full/);
   const own = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
   assert.match(String(await explainFullDisk(own, folder)), /the disk is full/);
+  const ofDatabase = Object.assign(new Error("database or disk is full"), { code: "ERR_SQLITE_ERROR", errcode: 13 });
+  const told = await explainFullDisk(ofDatabase, folder);
+  assert.ok(told instanceof NetkilnError);
+  assert.deepEqual([told.message, told.output], ["the disk is full", ["database or disk is full"]]);
+  const ofOurs = new NetkilnError("work_failed", "pack-content failed", { output: [own.message] });
+  assert.match(String(await explainFullDisk(ofOurs, folder)), /pack-content failed: the disk is full/);
+});
+
+test("it is said once, however many work folders stand in each other", async () => {
+  const error = new NetkilnError("work_failed", "tar failed with exit code 2", { output: [noSpace] });
+  const told = await explainFullDisk(error, folder);
+  assert.equal(await explainFullDisk(told, folder), told);
 });
 
 test("other failures stay as they are", async () => {

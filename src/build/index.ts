@@ -1,8 +1,10 @@
 export { buildFolder } from "./journal.ts";
 export { compareLocks, lockDigest, lockSummary, lockText, type LockChanges, type LockSummary } from "./base/lock.ts";
+export { layerPartKeys } from "./layer-parts.ts";
 export { openLayerStore, type LayerStore } from "./layers.ts";
 export { allSteps, planBuild, type BuildSettings, type PlanContext } from "./plan.ts";
 export { openBuildRecords, type BuildRecords, type CacheRecord, type UnfinishedBuild } from "./records.ts";
+export { checkGivenBoot } from "./output/given-boot.ts";
 export { emptyBlob, ociArtifact, ociReferrer } from "./output/oci.ts";
 export { foundationOf, requestFor, type WantedImage } from "./request.ts";
 export { checkLayer, openShell, type ShellOptions, type ShellResult } from "./shell.ts";

@@ -1,9 +1,13 @@
 import { clock, timestamp } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
+import type { Digests } from "../lib/files.ts";
 import { processName } from "../lib/process.ts";
+import { explainFullDisk } from "./full-disk.ts";
+import { slotOf, stepKey } from "./key.ts";
+import { layerPartInputs } from "./layer-parts.ts";
 import { settle } from "./plan.ts";
 import type { BuildContext, Work } from "./work.ts";
-import type { Planned, StepReport, StepResult } from "./types.ts";
+import type { LayerPartKind, Planned, StepReport, StepResult } from "./types.ts";
 
 /** What a step has made; `reused` says that another tree's result was good for this one too. */
 export type Made = Partial<Pick<StepResult, "chain" | "layer" | "file" | "rootHash" | "downloads">> & {
@@ -51,9 +55,40 @@ export async function keepStep(
   } catch (error) {
     // A step that was stopped because another one failed has not failed itself.
     const state = signal.aborted ? "waiting" : "failed";
-    await journal.report(step, { state, ...(state === "failed" && { seconds: seconds() }), why: planned.why });
-    throw atStep(planned, error);
+    const told = await explainFullDisk(error, context.data);
+    // A full disk has no room for the report either; what made it full is what has to be told.
+    await journal
+      .report(step, { state, ...(state === "failed" && { seconds: seconds() }), why: planned.why })
+      .catch(() => undefined);
+    throw atStep(planned, told);
   }
+}
+
+/**
+ * What can be worked out of a layer again at any time, and is kept so that it need not: none of the steps that an
+ * operator sees. `makeFile` gets a folder of its own.
+ */
+export async function keepOfLayer(
+  kind: LayerPartKind,
+  layer: string,
+  { context, signal }: Pick<Work, "context" | "signal">,
+  makeFile: (folder: string) => Promise<Digests>,
+): Promise<Digests> {
+  const inputs = layerPartInputs(context.settings.squashfsLevel)[kind];
+  const key = stepKey(kind, inputs, layer);
+  const find = async () => (await findKept(key, context))?.file;
+  const make = async () => {
+    const other = await find();
+    if (other !== undefined) return other;
+    const started = clock.now().getTime();
+    const file = await context.layers.withWorkFolder(makeFile);
+    const seconds = (clock.now().getTime() - started) / 1000;
+    const record = { key, kind, chain: layer, seconds, created: timestamp(), file };
+    await context.steps.put(slotOf(layer, kind, kind), inputs, record);
+    return file;
+  };
+  // In turns, and not one for all: a build that is stopped must not take along others that want the same.
+  return (await find()) ?? context.turns.take(key, () => alone(key, context, signal, make));
 }
 
 async function findKept(key: string, context: BuildContext): Promise<StepResult | undefined> {

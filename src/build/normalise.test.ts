@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readdir, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
@@ -66,4 +66,46 @@ test("compiled Python files stay valid when the time of their source is brought 
   const program = "import sys; sys.dont_write_bytecode = True; import module";
   const { stderr } = await run(["python3", "-v", "-c", program], { cwd: dirname(source) });
   assert.match(stderr, /__pycache__\/module\.\S+ matches /);
+});
+
+test("compiled Python files bear the epoch too, in whatever order a folder is listed", async () => {
+  const names = Array.from({ length: 40 }, (_, index) => `module${index}`);
+  for (const name of names) await put(`usr/lib/many/${name}.py`);
+  await run(["python3", "-m", "compileall", "-q", join(root, "usr/lib/many")]);
+  await normalise(root, epoch, false);
+  const cache = join(root, "usr/lib/many/__pycache__");
+  const times = await Promise.all((await readdir(cache)).map(async (name) => (await stat(join(cache, name))).mtimeMs));
+  assert.deepEqual(times, Array(names.length).fill(epoch * 1000));
+});
+
+test("links of a tree lead nowhere outside it: what they name on this machine stays as it is", async () => {
+  const outside = await mkdtemp(join(tmpdir(), "netkiln-outside-"));
+  after(() => rm(outside, { recursive: true }));
+  const compiled = Buffer.concat([Buffer.from("head"), Buffer.alloc(4), Buffer.from("time and code")]);
+  for (const name of ["precious", "machine-id", "dpkg.log", "module.cpython-311.pyc"]) {
+    await writeFile(join(outside, name), compiled);
+  }
+  const tree = join(root, "links");
+  await mkdir(join(tree, "code"), { recursive: true });
+  await mkdir(join(tree, "other/__pycache__"), { recursive: true });
+  await mkdir(join(tree, "var"));
+  for (const place of ["tmp", "etc", "var/log", "var/tmp", "code/__pycache__"]) {
+    await symlink(outside, join(tree, place));
+  }
+  await symlink(join(outside, "module.cpython-311.pyc"), join(tree, "other/__pycache__/module.cpython-311.pyc"));
+  for (const folder of ["code", "other"]) await writeFile(join(tree, folder, "module.py"), "");
+  await normalise(tree, epoch, true);
+  assert.deepEqual((await readdir(outside)).sort(), ["dpkg.log", "machine-id", "module.cpython-311.pyc", "precious"]);
+  for (const name of await readdir(outside)) assert.deepEqual(await readFile(join(outside, name)), compiled, name);
+});
+
+test("links inside a tree are followed, and names that are no text are names", async () => {
+  const tree = join(root, "inside");
+  await put("inside/scratch/left over");
+  await symlink("/scratch", join(tree, "tmp"));
+  const odd = Buffer.concat([Buffer.from(`${tree}/`), Buffer.from([0xff])]);
+  await writeFile(odd, "x");
+  await normalise(tree, epoch, false);
+  assert.deepEqual(await readdir(join(tree, "scratch")), []);
+  assert.equal((await stat(odd)).mtimeMs, epoch * 1000);
 });

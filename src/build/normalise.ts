@@ -1,5 +1,8 @@
+import type { Stats } from "node:fs";
 import { lstat, lutimes, open, readdir, rm, truncate } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { resolveRooted } from "../lib/rooted.ts";
+import { toBuffer, toBytePath, type BytePath } from "./tree/byte-paths.ts";
 
 /**
  * What differs from run to run and nobody needs, measured on two builds of the same recipe: caches, logs, backups,
@@ -76,64 +79,94 @@ const emptied: readonly string[] = ["etc/machine-id"];
 export async function normalise(upper: string, epoch: number, isBase: boolean): Promise<void> {
   for (const path of isBase ? [...removed, ...removedFromBase] : removed) {
     if (!path.endsWith("/")) {
-      await removeFile(join(upper, path));
+      await removeFile(await locate(upper, path));
       continue;
     }
-    for (const name of await readdir(join(upper, path)).catch(() => [])) {
-      await rm(join(upper, path, name), { recursive: true, force: true });
-    }
+    const folder = await locate(upper, path, true);
+    for (const name of await namesIn(folder)) await rm(toBuffer(`${folder}/${name}`), { recursive: true, force: true });
   }
   for (const { folder, name: pattern } of removedPatterns) {
-    for (const name of await readdir(join(upper, folder)).catch(() => [])) {
-      if (pattern.test(name)) await removeFile(join(upper, folder, name));
+    const place = await locate(upper, folder, true);
+    for (const name of await namesIn(place)) {
+      if (pattern.test(name)) await removeFile(`${place}/${name}`);
     }
   }
   for (const path of removedWhenEmpty) {
-    const file = await lstat(join(upper, path)).catch(() => undefined);
-    if (file?.isFile() === true && file.size === 0) await rm(join(upper, path));
+    const file = await locate(upper, path);
+    const found = await look(file);
+    if (file !== undefined && found?.isFile() === true && found.size === 0) await rm(toBuffer(file));
   }
   for (const path of emptied) {
-    const file = await lstat(join(upper, path)).catch(() => undefined);
-    if (file?.isFile() && file.size > 0) await truncate(join(upper, path));
+    const file = await locate(upper, path);
+    const found = await look(file);
+    if (file !== undefined && found?.isFile() === true && found.size > 0) await truncate(toBuffer(file));
   }
-  await clampTimes(upper, epoch);
+  await clampTimes(toBytePath(upper), epoch);
+}
+
+/**
+ * Where a path of the layer is on this machine. Links on the way are followed as in the tree, so that none leads out of
+ * the layer: what is found is removed. Undefined when the layer has nothing there.
+ */
+async function locate(upper: string, path: string, followLast = false): Promise<BytePath | undefined> {
+  // Too many links lead nowhere.
+  const place = await resolveRooted(upper, path, followLast).catch(() => undefined);
+  return place === undefined ? undefined : toBytePath(join(upper, place));
+}
+
+async function look(place: BytePath | undefined): Promise<Stats | undefined> {
+  return place === undefined ? undefined : lstat(toBuffer(place)).catch(() => undefined);
+}
+
+async function namesIn(folder: BytePath | undefined): Promise<BytePath[]> {
+  return folder === undefined ? [] : readdir(toBuffer(folder), { encoding: "latin1" }).catch(() => []);
 }
 
 /** Leaves whiteouts (character devices) alone: they say that a lower layer's file is gone. */
-async function removeFile(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined);
-  if (found?.isFile() === true) await rm(path);
+async function removeFile(place: BytePath | undefined): Promise<void> {
+  const found = await look(place);
+  if (place !== undefined && found?.isFile() === true) await rm(toBuffer(place));
 }
 
-async function clampTimes(path: string, epoch: number): Promise<void> {
-  const found = await lstat(path);
+const compiledFolder = "__pycache__";
+
+async function clampTimes(place: BytePath, epoch: number): Promise<void> {
+  const found = await lstat(toBuffer(place));
   if (found.isDirectory()) {
-    const names = await readdir(path);
-    for (const name of names) await clampTimes(join(path, name), epoch);
+    // Compiled files are written to when it is their source's turn, so their own comes after it.
+    const isCache = (name: BytePath) => Number(name === compiledFolder);
+    const names = (await readdir(toBuffer(place), { encoding: "latin1" })).sort((a, b) => isCache(a) - isCache(b));
+    for (const name of names) await clampTimes(`${place}/${name}`, epoch);
   }
   if (found.mtimeMs <= epoch * 1000) return;
-  if (found.isFile() && path.endsWith(".py")) await keepCompiled(path, epoch);
-  await lutimes(path, epoch, epoch);
+  if (found.isFile() && place.endsWith(".py")) await keepCompiled(place, epoch);
+  await lutimes(toBuffer(place), epoch, epoch);
 }
 
 /**
  * A compiled Python file names the time of its source (PEP 552: flags 0, then the time as 32 bits, little endian);
- * with the old time in it, it would be compiled again at every start.
+ * with the old time in it, it would be compiled again at every start. No link is followed: it may lead out of the layer.
  */
-async function keepCompiled(source: string, epoch: number): Promise<void> {
-  const cache = join(dirname(source), "__pycache__");
+async function keepCompiled(source: BytePath, epoch: number): Promise<void> {
+  const cache = `${dirname(source)}/${compiledFolder}`;
+  if ((await look(cache))?.isDirectory() !== true) return;
   const stem = `${basename(source, ".py")}.`;
-  for (const name of await readdir(cache).catch(() => [])) {
+  for (const name of await namesIn(cache)) {
     if (!name.startsWith(stem) || !name.endsWith(".pyc")) continue;
-    const file = await open(join(cache, name), "r+");
-    try {
-      const header = Buffer.alloc(12);
-      await file.read(header, 0, header.length, 0);
-      if (header.readUInt32LE(4) !== 0) continue;
-      header.writeUInt32LE(epoch, 8);
-      await file.write(header, 0, header.length, 0);
-    } finally {
-      await file.close();
-    }
+    const compiled = `${cache}/${name}`;
+    if ((await look(compiled))?.isFile() === true) await noteTime(compiled, epoch);
+  }
+}
+
+async function noteTime(compiled: BytePath, epoch: number): Promise<void> {
+  const file = await open(toBuffer(compiled), "r+");
+  try {
+    const header = Buffer.alloc(12);
+    const { bytesRead } = await file.read(header, 0, header.length, 0);
+    if (bytesRead < header.length || header.readUInt32LE(4) !== 0) return;
+    header.writeUInt32LE(epoch, 8);
+    await file.write(header, 0, header.length, 0);
+  } finally {
+    await file.close();
   }
 }

@@ -6,13 +6,14 @@ import { formatVersion } from "./key.ts";
 import { packCpio } from "./output/cpio.ts";
 import { erofsCompression, packErofs } from "./output/erofs.ts";
 import { makeInitrd } from "./output/initrd.ts";
-import { findKernel, takeKernel } from "./output/kernel.ts";
+import { takeKernel } from "./output/kernel.ts";
+import { firstDifference } from "./output/observed.ts";
 import { packOci } from "./output/pack-oci.ts";
-import { changedSince } from "./output/reuse.ts";
-import { packSquashfs } from "./output/squashfs.ts";
 import { makeVerity } from "./output/verity.ts";
+import { packSquashfs } from "./pack-squashfs.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import type { OutputKind, Planned, StepResult } from "./types.ts";
+import type { LazyView } from "./view-tree.ts";
 import { sandboxOf, streamedRun, together, type StreamedRun, type Tree, type Work } from "./work.ts";
 
 /** What packing leaves: the files of the image but for its manifest. */
@@ -23,23 +24,23 @@ export interface Packed {
 }
 
 /** Makes every form of the tree that the plan names, the boot files beside the root. */
-export async function pack(tree: Tree, work: Work): Promise<Packed> {
+export async function pack(tree: Tree, view: LazyView, work: Work): Promise<Packed> {
   const [roots, boot] = await together(
     work,
-    (part) => packRoots(tree, part),
-    (part) => packBoot(tree, part),
+    (part) => packRoots(tree, view, part),
+    (part) => packBoot(tree, view, part),
   );
   return { ...roots, artifacts: { ...roots.artifacts, ...boot } };
 }
 
-type MakeFile = (sandbox: Sandbox, options: StreamedRun) => Promise<string>;
+type MakeFile = (sandbox: Sandbox, options: StreamedRun) => Promise<string | ({ readonly file: string } & Digests)>;
 
 /** One after the other: each of them uses every processor. */
-async function packRoots(tree: Tree, work: Work): Promise<Packed> {
+async function packRoots(tree: Tree, view: LazyView, work: Work): Promise<Packed> {
   const { plan, context, request } = work;
   const { epoch, arch } = plan.inherited;
   const makers: Partial<Record<OutputKind, MakeFile>> = {
-    rootfs: (sandbox, options) => packSquashfs(sandbox, context.settings.squashfsLevel, epoch, options),
+    rootfs: async ({ work: folder }) => packSquashfs(await view(), folder, work),
     erofs: async (sandbox, options) =>
       packErofs(sandbox, { compression: await erofsCompression(), content: tree.chain, epoch }, options),
     "cpio.gz": (sandbox, options) => packCpio(sandbox, "gz", epoch, options),
@@ -78,16 +79,14 @@ function keepVerity(planned: Planned, root: Digests | undefined, work: Work): Pr
   });
 }
 
-async function packBoot(tree: Tree, work: Work): Promise<Packed["artifacts"]> {
+async function packBoot(tree: Tree, view: LazyView, work: Work): Promise<Packed["artifacts"]> {
   const { kernel, initrd } = work.plan.outputs;
   const { kernel: given, initrd: givenInitrd } = work.request.given ?? {};
   return {
     ...(kernel !== undefined && {
-      kernel: await keepFile(kernel, tree, work, async (sandbox, options) =>
-        takeKernel(sandbox, await findKernel(sandbox, work.signal), options),
-      ),
+      kernel: await keepFile(kernel, tree, work, async ({ work: folder }) => takeKernel((await view()).root, folder)),
     }),
-    ...(initrd !== undefined && { initrd: await keepInitrd(initrd, tree, work) }),
+    ...(initrd !== undefined && { initrd: await keepInitrd(initrd, tree, view, work) }),
     ...(given !== undefined && { kernel: given }),
     ...(givenInitrd !== undefined && { initrd: givenInitrd }),
   };
@@ -96,8 +95,10 @@ async function packBoot(tree: Tree, work: Work): Promise<Packed["artifacts"]> {
 async function keepFile(planned: Planned, tree: Tree, work: Work, make: MakeFile): Promise<Digests> {
   const { context } = work;
   const { file } = await keepStep(planned, tree.chain, work, async (folder) => {
-    const path = await make(sandboxOf(tree.layers, folder, context), streamedRun(work));
-    return { file: await context.blobs.putFile(path) };
+    const made = await make(sandboxOf(tree.layers, folder, context), streamedRun(work));
+    if (typeof made === "string") return { file: await context.blobs.putFile(made) };
+    const { file, ...digests } = made;
+    return { file: await context.blobs.putFile(file, digests) };
   });
   return requireFile(planned, file);
 }
@@ -108,7 +109,7 @@ function requireFile(planned: Planned, file: Digests | undefined): Digests {
 }
 
 /** Makes the initrd, or takes one that was made from a tree which is the same as far as dracut looked. */
-async function keepInitrd(planned: Planned, tree: Tree, work: Work): Promise<Digests> {
+async function keepInitrd(planned: Planned, tree: Tree, view: LazyView, work: Work): Promise<Digests> {
   const { context, plan, journal, signal } = work;
   const { initrd, epoch } = plan.inherited;
   const family = sha256(canonicalJson(["observed", formatVersion, planned.inputs, epoch]));
@@ -118,10 +119,12 @@ async function keepInitrd(planned: Planned, tree: Tree, work: Work): Promise<Dig
       // The turn may have come after the gate has refused the image.
       signal.throwIfAborted();
       const sandbox = sandboxOf(tree.layers, folder, context);
+      const { root } = await view();
       let because: string | undefined;
       for (const trace of await context.steps.traces(family)) {
-        if (!(await context.blobs.has(trace.file.sha256))) continue;
-        const difference = await changedSince(trace.observed, sandbox, signal);
+        // Nothing else may point at it any more, and a garbage collection be about to take it.
+        if (!(await context.blobs.renew(trace.file.sha256))) continue;
+        const difference = firstDifference(root, trace.observed);
         if (difference === undefined) {
           journal.line("nothing has changed that dracut looked at: the initrd of an earlier tree is taken");
           return { file: trace.file, reused: true };
@@ -130,7 +133,7 @@ async function keepInitrd(planned: Planned, tree: Tree, work: Work): Promise<Dig
       }
       if (because !== undefined) journal.line(`dracut runs again: ${because}`);
       const how = { roots: initrd?.roots ?? ["live"], traced: context.tools.strace !== "none" } as const;
-      const made = await makeInitrd(sandbox, { initrd, epoch }, how, streamedRun(work));
+      const made = await makeInitrd(root, sandbox, { initrd, epoch }, how, streamedRun(work));
       const digests = await context.blobs.putFile(made.file);
       if (made.observed !== undefined) await context.steps.putTrace(family, { observed: made.observed, file: digests });
       return { file: digests };

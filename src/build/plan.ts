@@ -5,6 +5,8 @@ import { canonicalJson, sha256 } from "../lib/files.ts";
 import { aptSources } from "./base/apt-sources.ts";
 import { baseOf, familyOf, packageSourceOf, type BaseSettings } from "./base/index.ts";
 import { erofsCompression } from "./output/erofs.ts";
+import { squashfsInputs } from "./output/squashfs/image.ts";
+import { ownDrivers } from "./output/roots.ts";
 import { emptyChain, explain, slotOf, stepKey } from "./key.ts";
 import { describeStep, imageBelow, treeSteps, type StepContext } from "./steps.ts";
 import type {
@@ -161,8 +163,7 @@ async function planOutputs(
   };
   const add = (kind: OutputKind, title: string, inputs: Record<string, string>) => addOn(below, kind, title, inputs);
   if (wanted.has("squashfs")) {
-    const compression = `zstd ${settings.squashfsLevel}`;
-    await add("rootfs", "rootfs (squashfs)", { "squashfs-tools": tools["squashfs-tools"], compression });
+    await add("rootfs", "rootfs (squashfs)", squashfsInputs(settings.squashfsLevel));
   }
   if (wanted.has("erofs")) {
     const compression = (await erofsCompression()).join(" ");
@@ -179,7 +180,10 @@ async function planOutputs(
   const { kernel, initrd } = request.given ?? {};
   if (!bootable(request.base)) return planned;
   if (kernel === undefined) await add("kernel", "kernel", {});
-  if (initrd === undefined) await add("initrd", "initrd (dracut)", { options: canonicalJson(inherited.initrd ?? {}) });
+  if (initrd === undefined) {
+    const options = canonicalJson(inherited.initrd ?? {});
+    await add("initrd", "initrd (dracut)", { options, "drivers of every initrd": ownDrivers.join(" ") });
+  }
   return planned;
 }
 
@@ -224,12 +228,12 @@ function traitsOf(base: Foundation): BuildPlan["inherited"] {
 }
 
 /** Raised when the same tree gives another inventory than before. */
-const inventoryForm = 1;
+const inventoryForm = 2;
 
 /** A hash of what was asked for: equal for two requests that mean the same image. */
-export function fingerprintOf(plan: BuildPlan): string {
+export function fingerprintOf(plan: BuildPlan, { given = {} }: Pick<ImageRequest, "given">): string {
   const steps = [...allSteps(plan)].map(({ kind, inputs }) => [kind, inputs]);
-  return sha256(canonicalJson([plan.name, plan.baseChain, steps]));
+  return sha256(canonicalJson([plan.name, plan.baseChain, plan.inherited.kernelParameters, given, steps]));
 }
 
 /** Every step of a build, in the order in which an operator sees them. */

@@ -28,7 +28,8 @@ export async function publish(tree: Tree, { gate, inventory, packed }: Finished,
   if (tree.release === undefined) throw new NetkilnError("internal", "a tree without a release cannot be published");
   const { buildId } = tree.release;
   const same = await context.images.findSameImage(request.name, buildId);
-  if (same !== undefined && sameArtifacts(same.artifacts, packed.artifacts)) return same;
+  const { kernelParameters } = plan.inherited;
+  if (same?.kernelParameters === kernelParameters && sameArtifacts(same.artifacts, packed.artifacts)) return same;
   const id = clock.uuid();
   const created = timestamp();
   const manifest = await context.blobs.putBytes(manifestText(id, created, packed.artifacts));

@@ -1,5 +1,6 @@
 /** What a garbage collection must know of this room's records. */
 import type { Database } from "../lib/db.ts";
+import { layerPartKeys } from "./layer-parts.ts";
 import type { Trace } from "./store.ts";
 import type { StepResult } from "./types.ts";
 
@@ -22,7 +23,7 @@ export interface CacheRecord {
   readonly id: string;
   /** Digests and layers that it names. */
   readonly names: readonly string[];
-  /** The chain ID of the tree that a step's result is about. */
+  /** The chain ID of the tree that a step's result is about, or the diff ID of the layer while it is of use there. */
   readonly chain: string | undefined;
 }
 
@@ -32,7 +33,8 @@ export interface BuildRecords {
   forget(id: string): Promise<void>;
 }
 
-export function openBuildRecords(database: Database): BuildRecords {
+/** `squashfsLevel`: what is kept of layers for another one keeps nothing. */
+export function openBuildRecords(database: Database, squashfsLevel: number): BuildRecords {
   const db = database.withTables<Tables>();
   return {
     unfinished: async () => {
@@ -45,9 +47,11 @@ export function openBuildRecords(database: Database): BuildRecords {
       const traces = await db.selectFrom("trace").select(["sequence", "data"]).execute();
       return [
         ...results.map(({ key, data }) => {
-          const { chain, layer, file, downloads } = JSON.parse(data) as StepResult;
+          const { kind, chain, layer, file, downloads } = JSON.parse(data) as StepResult;
           const names = [layer, file?.sha256, downloads].filter((name) => name !== undefined);
-          return { id: `step ${key}`, names, chain };
+          const isOfLayer = kind === "listing" || kind === "content";
+          const isOld = isOfLayer && !layerPartKeys(chain, squashfsLevel).has(key);
+          return { id: `step ${key}`, names, chain: isOld ? undefined : chain };
         }),
         ...traces.map(({ sequence, data }) => ({
           id: `trace ${sequence}`,

@@ -33,14 +33,14 @@ export async function renewLock(
   const old = before && (await readLock(before.digest, { context }).catch(() => undefined));
   try {
     await journal.report(planned, { state: "running", why: [] });
+    const stays = old === undefined || update ? undefined : before;
     const digest =
-      before !== undefined && old !== undefined && !update
-        ? before.digest
-        : await context.layers.withWorkFolder((folder) =>
-            resolveLock({ kind: "lock", recipe }, folder, { context, journal, signal }),
-          );
+      stays?.digest ??
+      (await context.layers.withWorkFolder((folder) =>
+        resolveLock({ kind: "lock", recipe }, folder, { context, journal, signal }),
+      ));
     const lock = await readLock(digest, { context });
-    if (!dryRun) await context.steps.putLock(family, digest, true);
+    if (!dryRun) await context.steps.putLock(family, digest, true, stays?.created);
     await journal.report(planned, { state: "done", why: [] });
     const { packages, bytes } = lockSummary(lock);
     return { digest, packages, bytes, changes: compareLocks(old ?? emptyLock, lock), kept: !dryRun };

@@ -5,7 +5,7 @@ import { requireVouched, type Image } from "../image/index.ts";
 import { NetkilnError } from "../lib/errors.ts";
 import { writeFileAtomic } from "../lib/files.ts";
 import { requireArch } from "./base/emulation.ts";
-import { takeInventory } from "./describe/inventory.ts";
+import { readInventory } from "./describe/read.ts";
 import { runGate } from "./gate.ts";
 import { openJournal } from "./journal.ts";
 import { keepStep } from "./keep-step.ts";
@@ -16,6 +16,7 @@ import { publish } from "./publish.ts";
 import { imageBelow, rootTraits } from "./steps.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import type { ImageRequest, StepResult } from "./types.ts";
+import { lazyView, type LazyView } from "./view-tree.ts";
 import { sandboxOf, together, type BuildContext, type Tree, type Work } from "./work.ts";
 
 /**
@@ -34,15 +35,16 @@ export async function runBuild(
   const work: Work = { id, request, plan, journal, context, signal };
   try {
     const tree = await makeTree(work);
+    const view = lazyView(tree, work);
     const [[gate, inventory], packed] = await together(
       work,
       (part) =>
         together(
           part,
           (checking) => passGate(tree, checking),
-          (listing) => describeTree(tree, listing),
+          (listing) => describeTree(tree, view, listing),
         ),
-      (part) => pack(tree, part),
+      (part) => pack(tree, view, part),
     );
     return await publish(tree, { gate, inventory, packed }, work);
   } catch (error) {
@@ -94,10 +96,10 @@ async function passGate(tree: Tree, work: Work): Promise<StepResult | undefined>
 }
 
 /** Lists all that the tree holds, for SBOMs and to tell images apart. */
-function describeTree(tree: Tree, work: Work): Promise<StepResult> {
-  const { plan, context, signal } = work;
+function describeTree(tree: Tree, view: LazyView, work: Work): Promise<StepResult> {
+  const { plan, context } = work;
   return keepStep(plan.inventory, tree.chain, work, async (folder) => {
-    const inventory = await takeInventory(sandboxOf(tree.layers, folder, context), signal);
+    const inventory = await readInventory((await view()).root, folder);
     return { file: await context.blobs.putBytes(JSON.stringify(inventory)) };
   });
 }

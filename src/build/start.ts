@@ -31,12 +31,12 @@ export async function startBuild(
   context: PlanContext & { readonly images: ImageStore; readonly builds: BuildStore; readonly jobs: JobStore },
 ): Promise<Started> {
   const plan = await planBuild(request, context);
-  const image = await findPublished(plan, context);
+  const image = await findPublished(plan, request, context);
   if (image !== undefined) {
     await context.images.makeNewest(image.id);
     return { kind: "image", image };
   }
-  const fingerprint = fingerprintOf(plan);
+  const fingerprint = fingerprintOf(plan, request);
   const other = await context.builds.findUnfinished(request.name);
   if (other !== undefined && other.fingerprint !== fingerprint) {
     throw new NetkilnError("conflict", `the image ${request.name} is being built from other inputs`, {
@@ -51,13 +51,18 @@ export async function startBuild(
 /** The image that all these steps have led to before, when nothing of it has gone since. */
 async function findPublished(
   plan: BuildPlan,
+  { given = {} }: ImageRequest,
   context: PlanContext & { images: ImageStore },
 ): Promise<Image | undefined> {
   const outputs = Object.entries(plan.outputs);
   const everyStep = allSteps(plan).filter((step) => step !== plan.gate || plan.checks.length > 0);
   if (everyStep.some((step) => step.state !== "cached")) return undefined;
   const image = await context.images.findSameImage(plan.name, buildIdOf(plan.tree.at(-1)?.key ?? ""));
-  if (image === undefined) return undefined;
+  if (image === undefined || image.kernelParameters !== plan.inherited.kernelParameters) return undefined;
+  // No step makes these.
+  for (const [name, file] of Object.entries(given)) {
+    if (image.artifacts[name as keyof typeof given]?.sha256 !== file.sha256) return undefined;
+  }
   for (const [name, step] of outputs) {
     const result = await context.steps.find(step.key ?? "");
     if (image.artifacts[name as keyof typeof plan.outputs]?.sha256 !== result?.file?.sha256) return undefined;

@@ -125,10 +125,11 @@ export interface StepStore {
   freshLock(family: string, maxAgeSeconds: number): Promise<string | undefined>;
   /** The newest lock of a family, however old. */
   lock(family: string): Promise<{ digest: string; created: string; pinned: boolean } | undefined>;
-  putLock(family: string, digest: string, pinned: boolean): Promise<void>;
+  /** `created`: when it was looked up; now when not given. */
+  putLock(family: string, digest: string, pinned: boolean, created?: string): Promise<void>;
   /**
    * Says that a process does the step of that key now; false when another living one does. What a process has claimed
-   * is free again when it is gone.
+   * is free again when it is gone, and for itself always: who may do the step within a process is not told here.
    */
   claim(key: string, owner: string): Promise<boolean>;
   disclaim(key: string, owner: string): Promise<void>;
@@ -198,8 +199,8 @@ export function openStepStore(database: Database): StepStore {
       const row = await findLock(family);
       return row && { digest: row.digest, created: row.created, pinned: row.pinned === 1 };
     },
-    putLock: async (family, digest, pinned) => {
-      const row = { family, digest, created: timestamp(), pinned: pinned ? 1 : 0 };
+    putLock: async (family, digest, pinned, created = timestamp()) => {
+      const row = { family, digest, created, pinned: pinned ? 1 : 0 };
       await db
         .insertInto("package_lock")
         .values(row)
@@ -213,7 +214,8 @@ export function openStepStore(database: Database): StepStore {
           .select("owner")
           .where("key", "=", key)
           .executeTakeFirst();
-        if (held !== undefined && !isKnownDead(held.owner)) return false;
+        // Its own is left from a time when it could not be taken back, as on a full disk.
+        if (held !== undefined && held.owner !== owner && !isKnownDead(held.owner)) return false;
         await transaction
           .insertInto("step_claim")
           .values({ key, owner })

@@ -71,6 +71,8 @@ export type TreeStep =
 
 export type OutputKind = Exclude<ArtifactName, "manifest">;
 export type StepKind = TreeStep["kind"] | "gate" | "inventory" | OutputKind;
+/** What is kept of a single layer, for the steps that look at trees. */
+export type LayerPartKind = "listing" | "content";
 
 /** A step as planned. */
 export interface Planned {
@@ -121,10 +123,13 @@ export interface BuildPlan {
 /** What a step left behind. */
 export interface StepResult {
   readonly key: string;
-  readonly kind: StepKind;
+  readonly kind: StepKind | LayerPartKind;
   readonly seconds: number;
   readonly created: string;
-  /** The chain ID of the tree that it is about; of a step of the tree, the one that it ends with. */
+  /**
+   * The chain ID of the tree that it is about; of a step of the tree, the one that it ends with; of a part of a layer,
+   * the layer's diff ID.
+   */
   readonly chain: string;
   /** The diff ID of the layer that it made; none when it changed nothing. */
   readonly layer?: string;

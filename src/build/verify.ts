@@ -15,6 +15,7 @@ import { migrations, openStepStore } from "./store.ts";
 import { digestLayer } from "./tree/archive.ts";
 import { differingFiles } from "./tree/compare.ts";
 import type { BuildPlan, Comparison, Foundation, ImageRequest } from "./types.ts";
+import { lazyView } from "./view-tree.ts";
 import type { BuildContext, Tree, Work } from "./work.ts";
 
 /**
@@ -37,7 +38,7 @@ export async function verifyImage(
       try {
         const work: Work = { id, request, plan, journal, context: fresh, signal };
         const tree = await makeTree(work);
-        const packed = await pack(tree, work);
+        const packed = await pack(tree, lazyView(tree, work), work);
         return await compare(image, tree, packed, { plan, again: fresh, context });
       } finally {
         await journal.close();

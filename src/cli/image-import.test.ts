@@ -17,10 +17,12 @@ const data = await mkdtemp(join(tmpdir(), "netkiln-import-"));
 const app = fastify({ forceCloseConnections: true });
 const socket = join(data, "socket");
 const requests: ImageImport[] = [];
+const warnings: string[] = [];
 
 before(async () => {
   await writeFile(join(data, "root.squashfs"), "a root tree");
   await writeFile(join(data, "vmlinuz"), "a kernel");
+  await writeFile(join(data, "initrd"), "an initrd");
   await writeFile(join(data, "empty"), "");
   answerProblems(app);
   const known = new Map<string, number>();
@@ -36,7 +38,7 @@ before(async () => {
   });
   app.post("/apis/netkiln/v1/images/import", async ({ body }) => {
     requests.push(parseAs(imageImportSchema, body, "the request"));
-    return { build: { id: "0123456789abcdef" } };
+    return { build: { id: "0123456789abcdef", image: "rocky9" }, warnings };
   });
   await app.listen({ path: socket });
 });
@@ -56,23 +58,35 @@ async function run(...args: string[]): Promise<string[]> {
 }
 
 test("files are uploaded once, and the image is asked for by their digests", async () => {
-  const files = ["--rootfs", join(data, "root.squashfs"), "--kernel", join(data, "vmlinuz")];
-  const [archive, kernel] = [sha256("a root tree"), sha256("a kernel")];
-  assert.deepEqual(await run("--name", "rocky9", ...files, "--arch", "aarch64", "--kernel-parameters", "quiet"), [
-    `root.squashfs: 11 B uploaded (${archive.slice(0, 12)})`,
-    `vmlinuz: 8 B uploaded (${kernel.slice(0, 12)})`,
-    "image rocky9: build 01234567\nnetkiln builds logs -f 01234567 follows it",
+  const boot = ["--kernel", join(data, "vmlinuz"), "--initrd", join(data, "initrd")];
+  const files = ["--rootfs", join(data, "root.squashfs")];
+  const [archive, kernel, initrd] = [sha256("a root tree"), sha256("a kernel"), sha256("an initrd")];
+  warnings.push("the initrd is odd");
+  assert.deepEqual(
+    await run("--name", "rocky9", ...files, ...boot, "--arch", "aarch64", "--kernel-parameters", "quiet"),
+    [
+      `root.squashfs: 11 B uploaded (${archive.slice(0, 12)})`,
+      `vmlinuz: 8 B uploaded (${kernel.slice(0, 12)})`,
+      `initrd: 9 B uploaded (${initrd.slice(0, 12)})`,
+      "warning: the initrd is odd",
+      "rocky9: build 01234567\nnetkiln builds logs -f 01234567 follows it",
+    ],
+  );
+  assert.deepEqual(requests, [{ name: "rocky9", archive, kernel, initrd, arch: "aarch64", kernelParameters: "quiet" }]);
+  warnings.pop();
+  assert.deepEqual(await run("--name", "rocky9", ...files), [
+    `root.squashfs: 11 B there already (${archive.slice(0, 12)})`,
+    "rocky9: build 01234567\nnetkiln builds logs -f 01234567 follows it",
   ]);
-  assert.deepEqual(requests, [{ name: "rocky9", archive, kernel, arch: "aarch64", kernelParameters: "quiet" }]);
-  const again = await run("--name", "rocky9", ...files);
-  assert.equal(again[0], `root.squashfs: 11 B there already (${archive.slice(0, 12)})`);
-  assert.deepEqual(requests[1], { name: "rocky9", archive, kernel, arch: "x86_64", kernelParameters: "" });
+  assert.deepEqual(requests[1], { name: "rocky9", archive, arch: "x86_64", kernelParameters: "" });
 });
 
 test("mistakes are told before anything is sent", async () => {
   const rootfs = ["--name", "x", "--rootfs", join(data, "root.squashfs")];
+  const kernel = ["--kernel", join(data, "vmlinuz")];
   await assert.rejects(run("--name", "x", "--rootfs", join(data, "none")), /none does not exist$/);
-  await assert.rejects(run(...rootfs, "--kernel", data), /is not a file$/);
-  await assert.rejects(run(...rootfs, "--kernel", join(data, "empty")), /is empty$/);
-  await assert.rejects(run(...rootfs, "--initrd", join(data, "vmlinuz")), /an initrd belongs to one kernel/);
+  await assert.rejects(run(...rootfs, "--initrd", data, ...kernel), /is not a file$/);
+  await assert.rejects(run(...rootfs, "--initrd", join(data, "empty"), ...kernel), /is empty$/);
+  await assert.rejects(run(...rootfs, "--initrd", join(data, "initrd")), /an initrd belongs to one kernel/);
+  await assert.rejects(run(...rootfs, ...kernel), /a kernel belongs to one initrd/);
 });

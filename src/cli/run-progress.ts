@@ -129,7 +129,7 @@ async function showBuild(
   const build = await patiently(session, () => session.client.get<Build>(`/builds/${id}`));
   if (shown.get(id) === undefined) {
     shown.set(id, "shown");
-    output.print(`image ${paint(output, "bold", item.name)}: build ${id.slice(0, 8)}`);
+    output.print(headingOf(build, paint(output, "bold", item.name)));
     if ("section" in item)
       shown.set(`image ${item.name}`, lineOf({ ...item, state: "running" } as RunItem, output) ?? "");
   }
@@ -151,6 +151,19 @@ async function showBuild(
   }
   if (build.status === "succeeded" || build.status === "failed") shown.set(id, "ended");
   return build.steps.filter(({ state }) => state === "running").map(({ title }) => `${item.name}: ${title}`);
+}
+
+/** `name` is that of the image; a lock's names the recipe, and says so. */
+function headingOf({ kind, id }: Build, name: string): string {
+  const short = id.slice(0, 8);
+  switch (kind) {
+    case "image":
+      return `image ${name}: build ${short}`;
+    case "verify":
+      return `image ${name}: build ${short}, to compare`;
+    case "lock":
+      return `${name}: lookup ${short}`;
+  }
 }
 
 function stepLines(image: string, step: StepReport, output: Output): string[] {

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { clock } from "../lib/clock.ts";
+import { countOf } from "../lib/yaml.ts";
 import { NetkilnError } from "../lib/errors.ts";
 import { parseYaml } from "../lib/yaml.ts";
 import type { Session, SessionTemplate } from "../orchestration/index.ts";
@@ -137,7 +138,7 @@ export async function waitForSession(name: string, { client, output }: CliSessio
       });
     }
     output.status(
-      `session ${session.status}, ${nodes.length} nodes, ${Math.round((clock.now().getTime() - started) / 1000)} s`,
+      `session ${session.status}, ${countOf(nodes.length, "node")}, ${Math.round((clock.now().getTime() - started) / 1000)} s`,
     );
     await clock.sleep(pollMs);
   }

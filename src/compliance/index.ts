@@ -5,7 +5,7 @@ export { readSettings, type Setting } from "./resolve/kernel-param.ts";
 export { readDpkg, type DpkgStanza } from "./resolve/package.ts";
 export { unitState, type UnitState } from "./resolve/service.ts";
 export { unitDirectories } from "./resolve/unit-file.ts";
-export { openTree, typeOf, type FileType, type TreeEntry, type TreeReader } from "./tree.ts";
+export { openTree, readLimit, typeOf, type FileStats, type FileType, type TreeEntry, type TreeReader } from "./tree.ts";
 export type { CommandOutcome, RunCommand } from "./resolve/command.ts";
 export type { CheckResult, ResultStatus, Verdict, VerdictSummary } from "./verdict.ts";
 

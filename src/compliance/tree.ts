@@ -12,14 +12,29 @@ export interface TreeEntry {
   readonly type: FileType;
 }
 
+/** What a tree's entry is, as far as somebody asks. */
+export type FileStats = Pick<
+  Stats,
+  | "isFile"
+  | "isDirectory"
+  | "isSymbolicLink"
+  | "isCharacterDevice"
+  | "isBlockDevice"
+  | "isFIFO"
+  | "mode"
+  | "uid"
+  | "gid"
+  | "size"
+>;
+
 /**
  * Reads of a root tree as a process inside it would see it: paths begin at the tree's root, symbolic links are
  * followed within the tree, and nothing above the root can be reached. What is not there is undefined; what is there
  * and cannot be read throws an Error. The tree must not be written to meanwhile.
  */
 export interface TreeReader {
-  lstat(path: string): Promise<Stats | undefined>;
-  stat(path: string): Promise<Stats | undefined>;
+  lstat(path: string): Promise<FileStats | undefined>;
+  stat(path: string): Promise<FileStats | undefined>;
   /** The text of a symbolic link; undefined also when `path` is no link. */
   readlink(path: string): Promise<string | undefined>;
   /** By name; undefined also when `path` is no directory. */
@@ -30,6 +45,8 @@ export interface TreeReader {
   digest(path: string, algorithm: "md5" | "sha256" | "sha512"): Promise<string | undefined>;
   /** The path without links, its last component kept as it is; undefined when the folder it is in is not there. */
   locate(path: string): Promise<string | undefined>;
+  /** The path without links; undefined when nothing is there. */
+  realpath(path: string): Promise<string | undefined>;
 }
 
 /** Bytes of one file that are read into memory; sysctl.d, units, passwd and dpkg's status are far below. */
@@ -92,12 +109,11 @@ export async function openTree(root: string): Promise<TreeReader> {
       return hash.digest("hex");
     },
     locate: (path) => resolve(path, false),
+    realpath: (path) => resolve(path, true),
   };
 }
 
-export function typeOf(
-  found: Pick<Stats, "isFile" | "isDirectory" | "isSymbolicLink" | "isCharacterDevice" | "isBlockDevice" | "isFIFO">,
-): FileType {
+export function typeOf(found: Omit<FileStats, "mode" | "uid" | "gid" | "size">): FileType {
   if (found.isFile()) return "file";
   if (found.isDirectory()) return "directory";
   if (found.isSymbolicLink()) return "symlink";

@@ -4,35 +4,11 @@ import { migrate, openDatabase } from "../lib/db.ts";
 import type { NetkilnError } from "../lib/errors.ts";
 import { openChannelStore } from "./channels.ts";
 import { migrations } from "./migrations.ts";
+import { plantImage } from "./plant-image.ts";
 import { openImageStore } from "./store.ts";
 import type { Image } from "./types.ts";
 
-const digests = { sha256: "0".repeat(64), md5: "0".repeat(32), size: 1 };
-const image = (id: string, name: string, verdict: Image["verdict"] = "passed"): Image => ({
-  id,
-  name,
-  created: "2026-01-01T00:00:00Z",
-  arch: "x86_64",
-  buildId: id,
-  build: id,
-  layers: [],
-  chain: "",
-  outputs: ["squashfs"],
-  locks: {},
-  tools: {},
-  documents: {},
-  artifacts: { rootfs: digests, manifest: digests },
-  packageSource: { suite: "bookworm", components: ["main"] },
-  initrd: undefined,
-  kernelParameters: "",
-  epoch: 0,
-  recipe: undefined,
-  base: undefined,
-  checks: [],
-  commits: [],
-  verdict,
-});
-
+const image = (id: string, name: string, verdict: Image["verdict"] = "passed") => plantImage(id, name, verdict);
 const stable = "compute:stable";
 const ann = { by: "ann" };
 const [a, b, c] = ["aaaa-1", "bbbb-2", "cccc-3"] as const;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { packTar } from "modern-tar";
-import { NetkilnError } from "../lib/errors.ts";
+import { failureOf } from "../lib/failure-of.ts";
 import { readRecipeArchive, type KiwiImport } from "./recipe-archive.ts";
 
 async function read(files: Readonly<Record<string, string>>, kiwi?: KiwiImport) {
@@ -13,11 +13,7 @@ async function read(files: Readonly<Record<string, string>>, kiwi?: KiwiImport) 
   return readRecipeArchive(gzipSync(await packTar(entries)), "the archive", kiwi);
 }
 
-async function refusal(files: Readonly<Record<string, string>>, kiwi?: KiwiImport): Promise<NetkilnError> {
-  const error = await read(files, kiwi).catch((reason: unknown) => reason);
-  assert.ok(error instanceof NetkilnError, String(error));
-  return error;
-}
+const refusal = (files: Readonly<Record<string, string>>, kiwi?: KiwiImport) => failureOf(read(files, kiwi));
 
 const config = "<image>\n<source path='{{ URL }}'/>\n</image>\n";
 const list = "template_files:\n- ./config.xml\n";

@@ -3,34 +3,8 @@ import { test } from "node:test";
 import { migrate, openDatabase } from "../lib/db.ts";
 import { openChannelStore } from "./channels.ts";
 import { migrations } from "./migrations.ts";
+import { plantImage } from "./plant-image.ts";
 import { openImageStore, type Recipe } from "./store.ts";
-import type { Image } from "./types.ts";
-
-const digests = { sha256: "0".repeat(64), md5: "0".repeat(32), size: 1 };
-const image = (id: string, name: string): Image => ({
-  id,
-  name,
-  created: "2026-01-01T00:00:00Z",
-  arch: "x86_64",
-  buildId: id,
-  build: id,
-  layers: [],
-  chain: "",
-  outputs: ["squashfs"],
-  locks: {},
-  tools: {},
-  documents: {},
-  artifacts: { rootfs: digests, manifest: digests },
-  packageSource: { suite: "bookworm", components: ["main"] },
-  initrd: undefined,
-  kernelParameters: "",
-  epoch: 0,
-  recipe: undefined,
-  base: undefined,
-  checks: [],
-  commits: [],
-  verdict: "none",
-});
 
 async function openStore() {
   const db = openDatabase(":memory:");
@@ -40,9 +14,9 @@ async function openStore() {
 
 test("a name means the image that was published last, until an older one is made the newest again", async () => {
   const images = await openStore();
-  await images.publish(image("aaaa-1", "compute"));
-  await images.publish(image("bbbb-2", "compute"));
-  await images.publish(image("cccc-3", "login"));
+  await images.publish(plantImage("aaaa-1", "compute"));
+  await images.publish(plantImage("bbbb-2", "compute"));
+  await images.publish(plantImage("cccc-3", "login"));
   assert.equal((await images.findImage("compute"))?.id, "bbbb-2");
   await images.makeNewest("aaaa-1");
   assert.equal((await images.findImage("compute"))?.id, "aaaa-1");
@@ -55,7 +29,7 @@ test("a name means the image that was published last, until an older one is made
 
 test("lists go on where the last page ended, and a beginning that two ids share is refused", async () => {
   const images = await openStore();
-  for (const id of ["abcd-1", "abcd-2", "abcd-3"]) await images.publish(image(id, "compute"));
+  for (const id of ["abcd-1", "abcd-2", "abcd-3"]) await images.publish(plantImage(id, "compute"));
   const first = await images.listImages({ limit: 2 });
   const rest = await images.listImages({ limit: 2, after: first.at(-1)?.id });
   assert.deepEqual(
@@ -70,8 +44,8 @@ test("a deleted image is found under its id alone, and comes back as it was", as
   const db = openDatabase(":memory:");
   await migrate(db, migrations);
   const images = openImageStore(db);
-  await images.publish(image("aaaa-1", "compute"));
-  await images.publish(image("bbbb-2", "compute"));
+  await images.publish(plantImage("aaaa-1", "compute"));
+  await images.publish(plantImage("bbbb-2", "compute"));
   const before = await images.listImages({ limit: 9 });
   assert.equal(await images.deleteImage("bbbb-2"), true);
   assert.equal(await images.deleteImage("bbbb-2"), false, "it was so already");
@@ -93,7 +67,7 @@ test("only a deleted image can be ended for good, and none that a channel points
   const db = openDatabase(":memory:");
   await migrate(db, migrations);
   const images = openImageStore(db);
-  await images.publish({ ...image("aaaa-1", "compute"), verdict: "passed" });
+  await images.publish(plantImage("aaaa-1", "compute", "passed"));
   await openChannelStore(db).promote("compute:stable", "aaaa-1", { by: "ann" });
   await assert.rejects(images.deleteImage("aaaa-1"), /the channel compute:stable points at image aaaa-1/);
   assert.equal(await images.destroyImage("aaaa-1"), false);
@@ -107,7 +81,7 @@ test("only a deleted image can be ended for good, and none that a channel points
 test("deleted images of one name are told apart by their ids", async () => {
   const images = await openStore();
   for (const id of ["aaaa-1", "bbbb-2"]) {
-    await images.publish(image(id, "compute"));
+    await images.publish(plantImage(id, "compute"));
     await images.deleteImage(id);
   }
   await assert.rejects(images.findDeletedImage("compute"), /"compute" means more than one deleted image/);
@@ -148,7 +122,7 @@ test("recipes and images of a database from before deletion are still there", as
     .insertInto("recipe")
     .values({ ...row, spec: '{"name":"tiny"}', files: "[]" })
     .execute();
-  const data = JSON.stringify(image("bbbb-2", "compute"));
+  const data = JSON.stringify(plantImage("bbbb-2", "compute"));
   const built = { id: "bbbb-2", name: "compute", build_id: "b", created: row.created, sequence: 1, data };
   await old.insertInto("image").values(built).execute();
   await migrate(db, migrations);

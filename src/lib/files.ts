@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { clock } from "./clock.ts";
 
@@ -49,6 +50,14 @@ export async function syncDirectory(directory: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * A stream into a file that is not there yet. It is open when this returns: a stream that opens its file itself may make
+ * it after its failure has been told, and after who was told has removed it.
+ */
+export async function createFile(path: string): Promise<Writable> {
+  return (await open(path, "wx")).createWriteStream();
 }
 
 /** Old content or new content, never a part: temporary name, sync, rename, sync of the folder. */

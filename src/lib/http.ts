@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { request as httpRequest, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
@@ -8,6 +7,7 @@ import { pipeline } from "node:stream/promises";
 import type { ReadableStream } from "node:stream/web";
 import { clock } from "./clock.ts";
 import { NetkilnError } from "./errors.ts";
+import { createFile } from "./files.ts";
 
 /** `unix:/path/to/socket`, `http://host:port` or `https://host:port`. */
 export type ServerAddress = string;
@@ -52,7 +52,7 @@ export async function receiveFile(
   if (response.statusCode !== 200) return wholeAnswer(response, server);
   const temporary = `${file}.${clock.randomHex(6)}.tmp`;
   try {
-    await pipeline(response, createWriteStream(temporary, { flags: "wx" }));
+    await pipeline(response, await createFile(temporary));
     await rename(temporary, file);
   } catch (error) {
     if (wasLost(error)) throw unreachable(server, error as Error);
@@ -130,7 +130,7 @@ export async function downloadFile(
         yield chunk;
       }
     };
-    await pipeline(Readable.fromWeb(answer.body as ReadableStream), count, createWriteStream(file, { flags: "wx" }));
+    await pipeline(Readable.fromWeb(answer.body as ReadableStream), count, await createFile(file));
     return { sha256: sha256.digest("hex"), size };
   } catch (error) {
     await rm(file, { force: true });

@@ -5,24 +5,38 @@ import { join } from "node:path";
 /** As the kernel's limit for one path (path_resolution(7)). */
 const maxLinks = 40;
 
-/** What stands at a path of this machine, a link itself and not its target; undefined when nothing is there. */
-export type Look = (path: string) => Promise<Stats | undefined>;
+/** What stands somewhere, a link itself and not its target. */
+export type Standing = Pick<Stats, "isDirectory" | "isSymbolicLink">;
 
-export const lookAt: Look = (path) => orUndefined(lstat(path));
+/** A tree in which paths are followed; it is asked for paths from its root with no link before their last component. */
+export interface Places {
+  /** Undefined when nothing is there. */
+  lstat(path: string): Promise<Standing | undefined>;
+  readlink(path: string): Promise<string>;
+}
+
+/** What stands at a path of this machine, a link itself and not its target; undefined when nothing is there. */
+export const lookAt = (path: string): Promise<Stats | undefined> => orUndefined(lstat(path));
 
 /**
- * Follows a path as a process would whose root is `root`: it begins at the root whether it says so or not, symbolic
- * links are followed inside the root, and nothing above it can be reached. `root` itself may not hold links, and must
- * not be written to meanwhile. Returns the path without links, beginning with "/" and as seen from the root; undefined
- * when a component is missing. With `followLast` false the last component is kept as it is, also when it is missing.
- * Every component on the way is looked at through `look`, which gets paths of this machine.
+ * Follows a path as a process would whose root is the folder `root` of this machine: see `resolvePlace`. `root` itself
+ * may not hold links, and must not be written to meanwhile.
  */
-export async function resolveRooted(
-  root: string,
-  path: string,
-  followLast: boolean,
-  look: Look = lookAt,
-): Promise<string | undefined> {
+export async function resolveRooted(root: string, path: string, followLast: boolean): Promise<string | undefined> {
+  const places = {
+    lstat: (place: string) => lookAt(join(root, place)),
+    readlink: (place: string) => readlink(join(root, place)),
+  };
+  return resolvePlace(places, path, followLast);
+}
+
+/**
+ * Follows a path as a process would in a tree: it begins at the root whether it says so or not, symbolic links are
+ * followed inside the tree, and nothing above its root can be reached. Returns the path without links, beginning with
+ * "/"; undefined when a component is missing. With `followLast` false the last component is kept as it is, also when it
+ * is missing. Every component on the way is looked at.
+ */
+export async function resolvePlace(places: Places, path: string, followLast: boolean): Promise<string | undefined> {
   const pending = path.split("/").toReversed();
   const done: string[] = [];
   let links = 0;
@@ -34,10 +48,10 @@ export async function resolveRooted(
       done.pop();
       continue;
     }
-    const place = join(root, ...done, part);
-    const found = await look(place);
+    const place = seenFromRoot([...done, part]);
+    const found = await places.lstat(place);
     const last = pending.every((rest) => rest === "" || rest === ".");
-    if (found === undefined) return last && !followLast ? seenFromRoot([...done, part]) : undefined;
+    if (found === undefined) return last && !followLast ? place : undefined;
     if (!found.isSymbolicLink() || (last && !followLast)) {
       if (!last && !found.isDirectory()) return undefined;
       done.push(part);
@@ -45,7 +59,7 @@ export async function resolveRooted(
     }
     links += 1;
     if (links > maxLinks) throw new Error(`${path}: too many symbolic links`);
-    const target = await readlink(place);
+    const target = await places.readlink(place);
     if (target.startsWith("/")) done.length = 0;
     pending.push(...target.split("/").toReversed());
   }

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { run } from "../lib/exec.ts";
@@ -52,6 +52,8 @@ export async function runsGuest(accelerator: Accelerator, folder: string): Promi
   } catch {
     // QEMU itself aborts where the kernel's KVM is too limited.
     return false;
+  } finally {
+    await rm(image, { force: true });
   }
 }
 

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import type { ImageWorkParts } from "../api/native/image-work.ts";
-import { planBuild, requestFor, startBuild, startVerify } from "../build/index.ts";
+import { checkGivenBoot, planBuild, requestFor, startBuild, startVerify } from "../build/index.ts";
 import { requireVouched, type Image } from "../image/index.ts";
 import { NetkilnError } from "../lib/errors.ts";
-import { digestFile } from "../lib/files.ts";
+import { canonicalJson, digestFile, sha256, type Digests } from "../lib/files.ts";
 import type { House } from "./open.ts";
 import { exportArchive, pushImage } from "./oci.ts";
 
@@ -13,22 +13,30 @@ export function imageWork(house: House): ImageWorkParts["work"] {
     start: async (wanted) => startBuild(await requestFor(wanted, house), house),
     plan: async (wanted) => planBuild(await requestFor(wanted, house), house),
     importImage: async ({ name, archive, kernel, initrd, arch, kernelParameters }) => {
-      const digestsOf = async (sha256: string) => {
-        if (await house.blobs.has(sha256)) return digestFile(house.blobs.path(sha256));
-        throw new NetkilnError("not_found", `no file with the sha256 ${sha256} was uploaded`);
+      const requireUploaded = async (digest: string) => {
+        if (await house.blobs.renew(digest)) return;
+        throw new NetkilnError("not_found", `no file with the sha256 ${digest} was uploaded`);
       };
-      await digestsOf(archive);
-      // The recipe of an import is written by nobody, but says what one by hand would.
-      const { recipe } = await house.images.putRecipe({
-        spec: importedSpec(name, arch, archive, kernelParameters),
-        digest: archive,
-        files: [],
-      });
+      const digestsOf = async (digest: string) => {
+        await requireUploaded(digest);
+        return digestFile(house.blobs.path(digest));
+      };
+      await requireUploaded(archive);
       const given = {
         ...(kernel !== undefined && { kernel: await digestsOf(kernel) }),
         ...(initrd !== undefined && { initrd: await digestsOf(initrd) }),
       };
-      return startBuild({ name, base: { kind: "recipe", recipe }, groups: [], given }, house);
+      const path = (digests: Digests) => house.blobs.path(digests.sha256);
+      const warnings =
+        given.kernel === undefined || given.initrd === undefined
+          ? []
+          : await checkGivenBoot({ kernel: path(given.kernel), initrd: path(given.initrd), arch });
+      // The recipe of an import is written by nobody, but says what one by hand would.
+      const spec = importedSpec(name, arch, archive, kernelParameters);
+      const digest = sha256(canonicalJson(spec));
+      const { recipe } = await house.images.putRecipe({ spec, digest, files: [] });
+      const started = await startBuild({ name, base: { kind: "recipe", recipe }, groups: [], given }, house);
+      return { started, warnings };
     },
     verify: (image) => startVerify(image, house),
     exportArchive: (image) => exportArchive(image, house),

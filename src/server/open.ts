@@ -62,7 +62,7 @@ export async function openHouse(config: Config) {
     images: openImageStore(db),
     channels: openChannelStore(db),
     gcRuns: openGcRunStore(db),
-    buildRecords: openBuildRecords(db),
+    buildRecords: openBuildRecords(db, config.squashfs_level),
     builds: openBuildStore(db),
     runs: openRunStore(db),
     steps: openStepStore(db),

@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { Ajv } from "ajv";
 import { cyclonedxDocument } from "../../src/build/describe/sbom-cyclonedx.ts";
 import type { Inventory } from "../../src/image/index.ts";
+import { inventory, subject } from "../support/inventory.ts";
 
 const library = createRequire(import.meta.url).resolve("@cyclonedx/cyclonedx-library/package.json");
 const schema = (name: string) =>
@@ -18,46 +19,20 @@ for (const name of ["spdx", "jsf-0.82"])
   ajv.addSchema(schema(name), `http://cyclonedx.org/schema/${name}.SNAPSHOT.schema.json`);
 const validate = ajv.compile(schema("bom-1.6"));
 
-const subject = {
-  name: "compute-1.0.0",
-  buildId: "0123456789abcdef",
-  arch: "x86_64",
-  epoch: 1_750_000_000,
-  tool: { name: "netkiln", version: "0.1.0" },
-} as const;
 const full: Inventory = {
-  version: 1,
-  os: { id: "debian", name: "Debian", versionId: "12", codename: "bookworm", prettyName: "Debian 12" },
-  databases: ["dpkg"],
+  ...inventory,
   packages: [
-    {
-      kind: "deb",
-      name: "libc6",
-      version: "2.36-9",
-      arch: "amd64",
-      source: { name: "glibc", version: "2.36-9" },
-      supplier: "GNU Libc Maintainers <libc@example.org>",
-      homepage: "https://www.gnu.org/software/libc/",
-      section: "libs",
-      licenses: ["LGPL-2.1+", "public-domain"],
-      size: 1024,
-    },
+    ...inventory.packages,
     { kind: "rpm", name: "bash", version: "1:5.1-6", arch: "x86_64", licenses: ["GPLv3+ and MIT"] },
-    { kind: "npm", name: "@x/y", version: "1.0.0", path: "/a/node_modules/@x/y/package.json" },
   ],
-  unread: [{ path: "/x", reason: "it is no JSON" }],
-  files: [],
-  units: [],
-  sysctl: {},
-  size: 0,
 };
 
-for (const [what, inventory] of Object.entries({
+for (const [what, described] of Object.entries({
   "with all there is": full,
   "with nothing": { ...full, os: { id: "linux", name: "Linux" }, databases: [], packages: [], unread: [] },
 })) {
   test(`CycloneDX 1.6 ${what} is valid`, () => {
-    const document: unknown = JSON.parse(cyclonedxDocument(subject, inventory));
+    const document: unknown = JSON.parse(cyclonedxDocument(subject, described));
     assert.ok(validate(document), ajv.errorsText(validate.errors));
   });
 }

@@ -8,10 +8,11 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openFileBlobs } from "../../src/artifact/index.ts";
 import { debian } from "../../src/build/base/debian.ts";
-import type { BaseWorld, Lock } from "../../src/build/base/types.ts";
+import type { Lock } from "../../src/build/base/types.ts";
 import type { DebianSpec } from "../../src/image/index.ts";
-import { NetkilnError } from "../../src/lib/errors.ts";
+import { failureOf } from "../../src/lib/failure-of.ts";
 import { makeArchive, makeDeb, startMirror, type Archive, type Mirror } from "../support/apt-archive.ts";
+import { openBaseWorld } from "../support/base-world.ts";
 import { makeFolder } from "../support/server.ts";
 import { tool } from "../support/site.ts";
 
@@ -64,20 +65,12 @@ function site(name: string) {
       return `deb [signed-by=${key}] ${mirror.url} ${suite} ${own}`;
     });
   const resolve = async (more: Partial<DebianSpec> = {}, aptSources: readonly string[] = sources()): Promise<Lock> => {
-    const own = join(folder, name, `step-${(count += 1)}`);
-    await mkdir(own, { recursive: true, mode: 0o755 });
-    const world: BaseWorld = {
-      ...{ blobs, aptSources, folder: own, recipeFile: (path) => assert.fail(path) },
-      run: { onLine: (line) => void log.push(line), signal: AbortSignal.timeout(60_000) },
-    };
+    const given = { aptSources, onLine: (line: string) => void log.push(line), signal: AbortSignal.timeout(60_000) };
+    const world = await openBaseWorld(blobs, join(folder, name, `step-${(count += 1)}`), given);
     return debian.resolve({ ...spec, ...more }, world);
   };
   const refused = async (more: Partial<DebianSpec>, message: string | RegExp, hint: RegExp, from = sources()) => {
-    const error = await resolve(more, from).then(
-      () => assert.fail("it was resolved"),
-      (reason: unknown) => reason,
-    );
-    assert.ok(error instanceof NetkilnError, String(error));
+    const error = await failureOf(resolve(more, from));
     if (typeof message === "string") assert.equal(error.message, message);
     else assert.match(error.message, message);
     assert.match(error.hint ?? "", hint);

@@ -15,7 +15,9 @@ import type { BaseWorld } from "../../src/build/base/types.ts";
 import { openLayerStore } from "../../src/build/index.ts";
 import { openClient } from "../../src/cli/client.ts";
 import type { FromSpec } from "../../src/image/index.ts";
-import { NetkilnError } from "../../src/lib/errors.ts";
+import type { NetkilnError } from "../../src/lib/errors.ts";
+import { failureOf } from "../../src/lib/failure-of.ts";
+import { openBaseWorld } from "../support/base-world.ts";
 import { listing, makeFolder } from "../support/server.ts";
 import { tool } from "../support/site.ts";
 
@@ -67,15 +69,8 @@ async function hostile(name: string, prepare: string, pack: string): Promise<str
 }
 
 async function world(files: Readonly<Record<string, string>> = {}): Promise<BaseWorld> {
-  const own = fresh("work");
-  await mkdir(own);
-  return {
-    blobs,
-    aptSources: undefined,
-    folder: own,
-    recipeFile: (path) => files[path] ?? assert.fail(`the recipe has no ${path}`),
-    run: { onLine: () => undefined, signal: new AbortController().signal },
-  };
+  const recipeFile = (path: string) => files[path] ?? assert.fail(`the recipe has no ${path}`);
+  return openBaseWorld(blobs, fresh("work"), { recipeFile });
 }
 
 const spec = (archive: string, more: Partial<FromSpec["from"]> = {}, arch: FromSpec["arch"] = "x86_64"): FromSpec => ({
@@ -105,11 +100,7 @@ async function make(file: string, arch: FromSpec["arch"] = "x86_64"): Promise<st
 
 /** What a file is refused with, however it is brought in. */
 async function refusal(file: string): Promise<NetkilnError> {
-  const error = await make(file).then(
-    () => assert.fail("it was taken"),
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof NetkilnError, String(error));
+  const error = await failureOf(make(file));
   assert.equal(error.code, "invalid_input");
   return error;
 }
@@ -302,10 +293,7 @@ describe("archives that are fetched", () => {
   async function fails(path: string, sha256: string): Promise<NetkilnError> {
     const kept = await listing(join(folder, "data"));
     const place = await world();
-    const error = await archiveBase
-      .resolve(spec(`${url}${path}`, { sha256 }), place)
-      .catch((reason: unknown) => reason);
-    assert.ok(error instanceof NetkilnError, String(error));
+    const error = await failureOf(archiveBase.resolve(spec(`${url}${path}`, { sha256 }), place));
     assert.deepEqual(await listing(join(folder, "data")), kept);
     assert.deepEqual(await readdir(place.folder), []);
     return error;
@@ -366,14 +354,11 @@ test("an upload for which the disk has no room is refused with what to do, and l
     const file = fresh("large");
     await writeFile(file, Buffer.alloc(64 << 20, 1));
     let sent = 0;
-    const error = await openClient(`unix:${socket}`, undefined)
-      .uploadFile("/blobs", file, {
-        sha256: "0".repeat(64),
-        size: 64 << 20,
-        onProgress: (bytes) => void (sent = bytes),
-      })
-      .catch((reason: unknown) => reason);
-    assert.ok(error instanceof NetkilnError, String(error));
+    const client = openClient(`unix:${socket}`, undefined);
+    const onProgress = (bytes: number) => void (sent = bytes);
+    const error = await failureOf(
+      client.uploadFile("/blobs", file, { sha256: "0".repeat(64), size: 64 << 20, onProgress }),
+    );
     assert.equal(error.message, "the disk is full");
     assert.match(error.hint ?? "", /^make room on the file system of /);
     assert.ok(sent < 64 << 20, "what is refused is not sent to its end");

@@ -8,8 +8,9 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openFileBlobs } from "../../src/artifact/index.ts";
 import { debian } from "../../src/build/base/debian.ts";
-import type { BaseWorld, Lock } from "../../src/build/base/types.ts";
+import type { Lock } from "../../src/build/base/types.ts";
 import type { DebianSpec } from "../../src/image/index.ts";
+import { openBaseWorld } from "../support/base-world.ts";
 import { makeFolder } from "../support/server.ts";
 import { tool } from "../support/site.ts";
 
@@ -48,14 +49,8 @@ after(async () => {
   assert.deepEqual(await hostState(), former, "the host is as it was");
 });
 
-async function worldAt(name: string): Promise<BaseWorld> {
-  await mkdir(join(folder, name), { mode: 0o755 });
-  return {
-    ...{ blobs: openFileBlobs(join(folder, "blobs")), aptSources: undefined, folder: join(folder, name) },
-    recipeFile: (path) => assert.fail(path),
-    run: { onLine: () => {}, signal: AbortSignal.timeout(1_200_000) },
-  };
-}
+const worldAt = (name: string) =>
+  openBaseWorld(openFileBlobs(join(folder, "blobs")), join(folder, name), { signal: AbortSignal.timeout(1_200_000) });
 
 test("its packages are locked without any of them being run", async () => {
   lock = await debian.resolve(spec, await worldAt("resolve"));

@@ -14,6 +14,7 @@ import type { BaseWorld, Lock } from "../../src/build/base/types.ts";
 import { normalise } from "../../src/build/normalise.ts";
 import type { DebianSpec } from "../../src/image/index.ts";
 import { makeArchive, makeDeb, startMirror } from "../support/apt-archive.ts";
+import { openBaseWorld } from "../support/base-world.ts";
 import { makeFolder, mountsBelow } from "../support/server.ts";
 import { tool } from "../support/site.ts";
 
@@ -36,13 +37,11 @@ before(async () => {
 after(() => rm(folder, { recursive: true }));
 
 async function worldAt(name: string, aptSources: BaseWorld["aptSources"], onLine = (_line: string): void => {}) {
-  const own = join(folder, name);
-  await mkdir(join(own, "tree"), { recursive: true, mode: 0o755 });
-  const world: BaseWorld = {
-    ...{ blobs, aptSources, folder: own, recipeFile: (path) => assert.fail(path) },
-    run: { onLine, signal: AbortSignal.timeout(600_000) },
-  };
-  return { world, tree: join(own, "tree") };
+  const given = { aptSources, onLine, signal: AbortSignal.timeout(600_000) };
+  const world = await openBaseWorld(blobs, join(folder, name), given);
+  const tree = join(world.folder, "tree");
+  await mkdir(tree, { mode: 0o755 });
+  return { world, tree };
 }
 
 /** Every path with its type, mode, owner, size, time, target and attributes, and every file's digest. */

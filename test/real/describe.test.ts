@@ -4,9 +4,10 @@ import { chmod, cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { after, before, describe, test } from "node:test";
-import { takeInventory } from "../../src/build/describe/inventory.ts";
+import { readInventory } from "../../src/build/describe/read.ts";
 import { cyclonedxDocument } from "../../src/build/describe/sbom-cyclonedx.ts";
 import { spdxDocument } from "../../src/build/describe/sbom-spdx.ts";
+import { viewFolders } from "../../src/build/tree/view.ts";
 import { imageDiff, type Inventory } from "../../src/image/index.ts";
 import { makeFolder } from "../support/server.ts";
 import { tool } from "../support/site.ts";
@@ -22,16 +23,8 @@ after(() => rm(folder, { recursive: true }));
 
 /** `layers` are folders of this test, the topmost first. */
 async function inventoryOf(...layers: string[]): Promise<Inventory> {
-  await mkdir(join(folder, "empty"), { recursive: true });
-  const sandbox = {
-    layers: folder,
-    lower: [...layers, "empty"],
-    changes: { kind: "none" },
-    work: join(folder, "work"),
-    devices: false,
-    network: false,
-  } as const;
-  return takeInventory(sandbox, undefined);
+  const root = await viewFolders(...layers.map((layer) => join(folder, layer)));
+  return readInventory(root, join(folder, "work"));
 }
 
 const subject = {
@@ -228,6 +221,6 @@ describe("an RPM tree", () => {
   test("a damaged database is an error, not an empty one", async () => {
     await mkdir(join(folder, "torn/var/lib/rpm"), { recursive: true });
     await writeFile(join(folder, "torn/var/lib/rpm/rpmdb.sqlite"), "SQLite format 3\0 and no more");
-    await assert.rejects(inventoryOf("torn"), /inventory failed/);
+    await assert.rejects(inventoryOf("torn"), /the tree's rpm database cannot be read/);
   });
 });

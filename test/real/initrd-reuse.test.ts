@@ -10,10 +10,12 @@ import { after, before, test } from "node:test";
 import { hostAptSources } from "../../src/build/base/apt-sources.ts";
 import { stageRelease } from "../../src/build/layer/release.ts";
 import { makeInitrd, type InitrdOptions, type MadeInitrd } from "../../src/build/output/initrd.ts";
-import { findKernel, takeKernel } from "../../src/build/output/kernel.ts";
-import type { Observed } from "../../src/build/output/observed.ts";
-import { changedSince } from "../../src/build/output/reuse.ts";
+import { takeKernel } from "../../src/build/output/kernel.ts";
+import { firstDifference, type Observed } from "../../src/build/output/observed.ts";
+import { newestKernel, survey } from "../../src/build/output/survey.ts";
 import { runInSandbox, type Sandbox } from "../../src/build/sandbox/sandbox.ts";
+import { listLayer } from "../../src/build/tree/listing.ts";
+import { viewLayers, type ListedLayer } from "../../src/build/tree/view.ts";
 import { digestFile } from "../../src/lib/files.ts";
 import { NetkilnError } from "../../src/lib/errors.ts";
 import { makeFolder } from "../support/server.ts";
@@ -27,6 +29,11 @@ const packages = [
 let folder: string;
 let made: MadeInitrd;
 let observed: Observed;
+let base: ListedLayer;
+
+async function listed(layer: string): Promise<ListedLayer> {
+  return { folder: layer, entries: await listLayer(layer) };
+}
 
 const tree = () => sandboxOf("tree");
 
@@ -35,13 +42,15 @@ function sandboxOf(...layers: string[]): Sandbox {
   return { layers: folder, lower: [...layers, "empty"], work: join(folder, "work"), ...nothing };
 }
 
+const kernel = async () => newestKernel(await survey(viewLayers([base]), []));
+
 /** Lays one layer over the tree, says what changed, and takes it away. */
 async function changeBy(fill: (layer: string) => Promise<unknown>): Promise<string | undefined> {
   const layer = join(folder, "change");
   await mkdir(layer);
   try {
     await fill(layer);
-    return await changedSince(observed, sandboxOf("change", "tree"), undefined);
+    return firstDifference(viewLayers([await listed(layer), base]), observed);
   } finally {
     await rm(layer, { recursive: true });
   }
@@ -57,7 +66,9 @@ const put =
   };
 
 const make = (drivers: string[], options: InitrdOptions, modules: string[] = []) =>
-  makeInitrd(tree(), { initrd: { modules, omit: [], drivers }, epoch }, options, { onLine: () => undefined });
+  makeInitrd(viewLayers([base]), tree(), { initrd: { modules, omit: [], drivers }, epoch }, options, {
+    onLine: () => undefined,
+  });
 
 before(async () => {
   folder = await makeFolder();
@@ -72,6 +83,7 @@ before(async () => {
     ...["bookworm", join(folder, "tree"), sources],
   );
   await stageRelease({ name: "test", buildId: "0", commits: [], epoch }, join(folder, "tree"));
+  base = await listed(join(folder, "tree"));
   made = await make(["virtio_net", "virtio-pci", "overlay"], { roots: ["live"], traced: true });
   if (made.observed === undefined) assert.fail("the trace leaves no doubt");
   observed = made.observed;
@@ -79,9 +91,8 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }));
 
 test("the kernel comes out of the tree", async () => {
-  const kernel = await findKernel(tree(), undefined);
-  const file = await takeKernel(tree(), kernel, {});
-  assert.deepEqual(readFileSync(file), readFileSync(join(folder, "tree", kernel.image)));
+  const file = await takeKernel(viewLayers([base]), join(folder, "work"));
+  assert.deepEqual(readFileSync(file), readFileSync(join(folder, "tree", (await kernel()).image)));
 });
 
 test("the tree's own lsinitrd finds in the initrd what the check has found", async () => {
@@ -91,14 +102,14 @@ test("the tree's own lsinitrd finds in the initrd what the check has found", asy
     { at: "tree", argv: ["lsinitrd", "/run/netkiln/initrd"] },
     {},
   );
-  const { version } = await findKernel(tree(), undefined);
+  const { version } = await kernel();
   for (const name of [`usr/lib/modules/${version}/kernel/drivers/net/virtio_net.ko`, "usr/lib/netkiln-lib.sh"]) {
     assert.ok(stdout.includes(name), name);
   }
 });
 
 test("the same tree is the same wherever dracut looked, and it looked at much", async () => {
-  assert.equal(await changedSince(observed, tree(), undefined), undefined);
+  assert.equal(firstDifference(viewLayers([base]), observed), undefined);
   assert.ok(Object.keys(observed.places).length > 1000);
   assert.ok("/etc/modprobe.d" in observed.folders);
 });
@@ -158,7 +169,7 @@ test("tracing does not change the initrd, and without it there is nothing to com
 });
 
 test("a driver that the kernel does not have is refused, one that is built in is not", async () => {
-  const { version } = await findKernel(tree(), undefined);
+  const { version } = await kernel();
   const builtIn = readFileSync(join(folder, "tree/usr/lib/modules", version, "modules.builtin"), "utf8");
   const name = /([^/]+)\.ko$/m.exec(builtIn)?.[1] ?? "";
   await assert.rejects(

@@ -9,9 +9,11 @@ import { after, before, test } from "node:test";
 import { openFileBlobs, type BlobStore } from "../../src/artifact/index.ts";
 import { kiwiBase } from "../../src/build/base/kiwi.ts";
 import { makeRepository, priorities, readPriorities } from "../../src/build/base/kiwi-packages.ts";
-import type { BaseWorld, Lock, LockedPackage } from "../../src/build/base/types.ts";
+import type { Lock, LockedPackage } from "../../src/build/base/types.ts";
 import type { KiwiSpec, RecipeEntry } from "../../src/image/index.ts";
-import { NetkilnError } from "../../src/lib/errors.ts";
+import type { NetkilnError } from "../../src/lib/errors.ts";
+import { failureOf } from "../../src/lib/failure-of.ts";
+import { openBaseWorld } from "../support/base-world.ts";
 import { makeFolder, mountsBelow, processesOf, startServer } from "../support/server.ts";
 import { tool } from "../support/site.ts";
 
@@ -146,24 +148,11 @@ const tiny = (config_: string) => ({
   ".ims_recipe_template.yaml": "template_files: [config.xml]\n",
 });
 
-async function world(lines: string[] = []): Promise<BaseWorld> {
-  const own = join(folder, `work-${(number += 1)}`);
-  await mkdir(own);
-  return {
-    blobs,
-    aptSources: undefined,
-    folder: own,
-    recipeFile: () => assert.fail("not asked for"),
-    run: { onLine: (line) => void lines.push(line), signal: new AbortController().signal },
-  };
-}
+const world = (lines: string[] = []) =>
+  openBaseWorld(blobs, join(folder, `work-${(number += 1)}`), { onLine: (line) => void lines.push(line) });
 
 async function fails({ spec, files }: Described): Promise<NetkilnError> {
-  const error = await kiwiBase(files)
-    .resolve(spec, await world())
-    .catch((reason: unknown) => reason);
-  assert.ok(error instanceof NetkilnError, String(error));
-  return error;
+  return failureOf(kiwiBase(files).resolve(spec, await world()));
 }
 
 let lock: Lock;
@@ -293,10 +282,7 @@ test("a lock whose packages do not come to the same tree is refused", async () =
   const tree = join(folder, "other");
   await mkdir(tree);
   await chmod(tree, 0o755);
-  const error = await kiwiBase(described.files)
-    .make(described.spec, less, tree, await world())
-    .catch((reason: unknown) => reason);
-  assert.ok(error instanceof NetkilnError);
+  const error = await failureOf(kiwiBase(described.files).make(described.spec, less, tree, await world()));
   assert.match(error.message, /kiwi installed other packages from the lock/);
   assert.deepEqual(error.output, ["- other 1-1 noarch", "+ tiny-shell 1.0-1 noarch", "+ tiny-tool 1.0-1 noarch"]);
 });

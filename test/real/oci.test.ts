@@ -1,4 +1,4 @@
-/** OCI images in both directions, with the real docker-registry, buildah, skopeo and GNU tar. Needs root. */
+/** OCI images in both directions, with the real docker-registry, buildah, podman, skopeo and GNU tar. Needs root. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -11,7 +11,6 @@ import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import fastify from "fastify";
-import { packTar, type TarEntry } from "modern-tar";
 import { registerOciRegistry, type OciCatalog } from "../../src/api/oci/routes.ts";
 import {
   openFileBlobs,
@@ -28,8 +27,11 @@ import {
 import { ociBase } from "../../src/build/base/oci.ts";
 import type { BaseWorld, Lock } from "../../src/build/base/types.ts";
 import { emptyBlob, ociArtifact, ociImage, ociReferrer } from "../../src/build/output/oci.ts";
+import { tarEntry as entry, tarOf, type PlantedEntry } from "../../src/build/tree/plant-tar.ts";
 import { recipeSchemaFor, type FromSpec } from "../../src/image/schema.ts";
 import { NetkilnError } from "../../src/lib/errors.ts";
+import { failureOf } from "../../src/lib/failure-of.ts";
+import { openBaseWorld } from "../support/base-world.ts";
 import { containerTools, startRegistry, type ContainerTool, type TestRegistry } from "../support/containers.ts";
 import { makeFolder, mountsBelow } from "../support/server.ts";
 import { tool } from "../support/site.ts";
@@ -61,19 +63,9 @@ const specOf = (oci: string, arch = "x86_64") =>
   recipeSchemaFor({ from: {} }).parse({ name: "test", arch, from: { oci } }) as FromSpec;
 
 let worlds = 0;
-async function worldOf(store: BlobStore = blobs): Promise<BaseWorld & { lines: string[] }> {
+async function worldOf(store: BlobStore = blobs): Promise<BaseWorld> {
   worlds += 1;
-  const work = join(folder, `data/work-${worlds}`);
-  await mkdir(work);
-  const lines: string[] = [];
-  return {
-    blobs: store,
-    aptSources: undefined,
-    folder: work,
-    recipeFile: (path) => assert.fail(`nobody asks for ${path}`),
-    run: { onLine: (line) => lines.push(line), signal: new AbortController().signal },
-    lines,
-  };
+  return openBaseWorld(store, join(folder, `data/work-${worlds}`));
 }
 
 const maker = ociBase({});
@@ -93,14 +85,7 @@ async function fails(oci: string, store: BlobStore = blobs): Promise<NetkilnErro
   const tree = join(world.folder, "tree");
   await mkdir(tree);
   const spec = specOf(oci);
-  const error = await maker
-    .resolve(spec, world)
-    .then((lock) => maker.make(spec, lock, tree, world))
-    .then(
-      () => assert.fail(`${oci} was taken`),
-      (error: unknown) => error,
-    );
-  assert.ok(error instanceof NetkilnError, String(error));
+  const error = await failureOf(maker.resolve(spec, world).then((lock) => maker.make(spec, lock, tree, world)));
   const left = await readdir(world.folder);
   assert.deepEqual(left, ["tree"], "no part of a blob or layer is left");
   assert.deepEqual(await readdir(tree), [], "nothing was unpacked");
@@ -156,15 +141,10 @@ const openBlob = (digest: string, range?: { start: number; end: number }) =>
   blobs.read(digest.slice("sha256:".length), range);
 const put = (bytes: Buffer | string) => blobs.putBytes(bytes);
 
-const entry = (name: string, type: TarEntry["header"]["type"] = "file", linkname = "", body = ""): TarEntry => ({
-  header: { name, type: type ?? "file", size: body.length, linkname, mtime: new Date(0) },
-  body,
-});
-
 /** An image of hand-made layers, in a layout of its own; returns how a recipe names it. */
-async function layoutOf(name: string, ...layers: TarEntry[][]): Promise<string> {
+async function layoutOf(name: string, ...layers: PlantedEntry[][]): Promise<string> {
   const made = [];
-  for (const entries of layers) made.push(await put(Buffer.from(await packTar(entries))));
+  for (const entries of layers) made.push(await put(await tarOf(...entries)));
   const image = await imageOf(name, made);
   await writeLayout(join(folder, name), [{ manifest: image, tag: "1" }], openBlob);
   return `oci:${join(folder, name)}:1`;
@@ -219,18 +199,12 @@ test("what buildah pushes comes out as the same tree, from a registry and from e
 });
 
 async function failsToOpen(oci: string): Promise<NetkilnError> {
-  const error = await worldOf()
-    .then((world) => maker.resolve(specOf(oci), world))
-    .then(
-      () => assert.fail(`${oci} was taken`),
-      (error: unknown) => error,
-    );
-  assert.ok(error instanceof NetkilnError, String(error));
-  return error;
+  const world = await worldOf();
+  return failureOf(maker.resolve(specOf(oci), world));
 }
 
 test("zstd in several frames, gzip in several members, and layers of hand-made names are read whole", async () => {
-  const tar = Buffer.from(await packTar([entry("./"), entry("./a", "file", "", "x".repeat(300_000)), entry("./b")]));
+  const tar = await tarOf(entry("./"), entry("./a", "file", "", "x".repeat(300_000)), entry("./b"));
   const halves = [tar.subarray(0, 100_000), tar.subarray(100_000)];
   const zst = [];
   for (const [index, half] of halves.entries()) {
@@ -265,7 +239,7 @@ test("zstd in several frames, gzip in several members, and layers of hand-made n
 test("hostile layers are refused before anything is unpacked", async () => {
   const outside = join(folder, "outside");
   await mkdir(outside);
-  const refused: readonly (readonly [string, TarEntry[][], RegExp])[] = [
+  const refused: readonly (readonly [string, PlantedEntry[][], RegExp])[] = [
     ["dots", [[entry("../../outside/x")]], /^entry "..\/..\/outside\/x": its path has "\.\."$/],
     ["absolute", [[entry(`${outside}/x`)]], /its path is absolute$/],
     ["through-link", [[entry("l", "symlink", outside), entry("l/x")]], /goes through the symbolic link "l"$/],
@@ -327,7 +301,7 @@ test("what overlayfs notes for itself is not taken over", async () => {
 
 test("wrong digests, wrong sizes and damage are refused, with what was expected and found", async () => {
   const name = `${registry.host}/site/damaged`;
-  const tar = Buffer.from(await packTar([entry("a", "file", "", "text".repeat(20_000))]));
+  const tar = await tarOf(entry("a", "file", "", "text".repeat(20_000)));
   const layer = await put(tar);
   const manifest = await imageOf("damaged", [layer]);
   const repository = openRegistry({ registry: registry.host, name: "site/damaged" });
@@ -372,7 +346,7 @@ test("wrong digests, wrong sizes and damage are refused, with what was expected 
   );
 
   // The blob is right, and is not the content that the config promises.
-  const other = await put(Buffer.from(await packTar([entry("b")])));
+  const other = await put(await tarOf(entry("b")));
   const lying = JSON.parse(manifest.bytes.toString()) as { layers: object[] };
   const layers = [{ ...lying.layers[0], digest: `sha256:${other.sha256}`, size: other.size }];
   const raw = rawManifest(Buffer.from(JSON.stringify({ ...lying, layers })), manifest.mediaType);
@@ -394,7 +368,7 @@ test("wrong digests, wrong sizes and damage are refused, with what was expected 
 
 test("a registry that vanishes midway, or is not there, or has no such image, is told as such", async () => {
   const name = "site/large";
-  const layer = await put(Buffer.from(await packTar([entry("a", "file", "", "x".repeat(8 << 20))])));
+  const layer = await put(await tarOf(entry("a", "file", "", "x".repeat(8 << 20))));
   const manifest = await imageOf("large", [layer]);
   await pushAll(openRegistry({ registry: registry.host, name }), [{ manifest, tag: "1" }], openBlob);
   let left = 3 << 20;
@@ -439,7 +413,7 @@ test("a registry that vanishes midway, or is not there, or has no such image, is
 });
 
 test("an image for another architecture is refused, and an index leads to the one that is wanted", async () => {
-  const layers = [await put(Buffer.from(await packTar([entry("a")])))];
+  const layers = [await put(await tarOf(entry("a")))];
   const made = { created: 0, name: "x", buildId: "1", layers };
   const images = [ociImage({ ...made, arch: "x86_64" }), ociImage({ ...made, arch: "aarch64" })];
   for (const { config } of images) await put(config);
@@ -470,7 +444,7 @@ test("a registry with passwords is entered with the file that skopeo login write
     "kiln:$2b$04$LQSnMWNk.rf0HPWAKXGA..JEtRZcjVwdKpFogClsK.RUMeTWTu7oS",
   );
   try {
-    const layers = [await put(Buffer.from(await packTar([entry("a")])))];
+    const layers = [await put(await tarOf(entry("a")))];
     const manifest = await imageOf("closed", layers);
     const authFile = join(folder, "auth.json");
     const repository = { registry: closed.host, name: "site/closed" };
@@ -502,16 +476,14 @@ test("a registry with passwords is entered with the file that skopeo login write
 /** One of our images, with an artifact and what refers to it. */
 async function publish(): Promise<{ exported: Exported[]; tree: string[] }> {
   const lower = await put(
-    Buffer.from(
-      await packTar([
-        entry("etc", "directory"),
-        entry("etc/a", "file", "", "a"),
-        entry("etc/goes"),
-        entry("etc/b", "link", "etc/a"),
-      ]),
+    await tarOf(
+      entry("etc", "directory"),
+      entry("etc/a", "file", "", "a"),
+      entry("etc/goes"),
+      entry("etc/b", "link", "etc/a"),
     ),
   );
-  const upper = await put(Buffer.from(await packTar([entry("etc/.wh.goes"), entry("etc/new", "file", "", "n")])));
+  const upper = await put(await tarOf(entry("etc/.wh.goes"), entry("etc/new", "file", "", "n")));
   const image = await imageOf("compute", [lower, upper]);
   await put(emptyBlob);
   const files = [];
@@ -542,6 +514,12 @@ async function assertPulled(host: string, { exported, tree }: Awaited<ReturnType
   assert.deepEqual((await readdir(join(mounted, "etc"))).sort(), tree);
   await containers("buildah", "umount", container);
   await containers("buildah", "rm", container);
+  // Podman shares the storage, so the image goes before it is pulled once more.
+  await containers("buildah", "rmi", `${host}/netkiln/compute:1`);
+  const pulled = (await containers("podman", "pull", "-q", insecure, `${name}:1`)).trim();
+  const merged = (await containers("podman", "image", "mount", pulled)).trim();
+  assert.deepEqual((await readdir(join(merged, "etc"))).sort(), tree);
+  await containers("podman", "image", "umount", pulled);
 
   const raw = await containers("skopeo", "inspect", "--raw", insecure, `${name}:1-boot`);
   assert.equal(`sha256:${digestOf(Buffer.from(raw))}`, artifact?.manifest.digest);
@@ -558,7 +536,7 @@ async function assertPulled(host: string, { exported, tree }: Awaited<ReturnType
   }
 }
 
-test("our image and artifact are what skopeo and buildah take from a registry, after a push of ours", async () => {
+test("our image and artifact are what skopeo, buildah and podman take from a registry, after a push of ours", async () => {
   const published = await publish();
   // Small pieces, so that blobs go up in several.
   const repository = { registry: registry.host, name: "netkiln/compute" };
@@ -623,7 +601,7 @@ async function serve(exported: readonly Exported[]): Promise<{ host: string; sto
   return { host: new URL(url).host, stop: () => app.close() };
 }
 
-test("our own endpoint serves buildah, skopeo and ourselves", async () => {
+test("our own endpoint serves buildah, podman, skopeo and ourselves", async () => {
   const published = await publish();
   const serving = await serve(published.exported);
   try {

@@ -6,13 +6,18 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { chmod, chown, link, lutimes, mkdir, open, rm, symlink, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { packCpio } from "../../src/build/output/cpio.ts";
 import { erofsCompression, packErofs } from "../../src/build/output/erofs.ts";
-import { packSquashfs } from "../../src/build/output/squashfs.ts";
+import { packContent } from "../../src/build/output/squashfs/content-pack.ts";
+import { contentsOf, imageEntries } from "../../src/build/output/squashfs/from-view.ts";
+import { writeSquashfs } from "../../src/build/output/squashfs/image.ts";
+import { openPack, type Pack } from "../../src/build/output/squashfs/pack-index.ts";
 import { makeVerity } from "../../src/build/output/verity.ts";
 import type { Sandbox } from "../../src/build/sandbox/sandbox.ts";
+import { listLayer } from "../../src/build/tree/listing.ts";
+import { viewLayers, type ListedLayer } from "../../src/build/tree/view.ts";
 import { digestFile } from "../../src/lib/files.ts";
 import { makeFolder } from "../support/server.ts";
 import { tool } from "../support/site.ts";
@@ -148,7 +153,25 @@ async function unpackFolder(name: string): Promise<string> {
 }
 
 /** In verity's test, too. */
-const squashfs = () => twice((sandbox) => packSquashfs(sandbox, 1, epoch, {}));
+const squashfs = () => twice(squashfsOf);
+
+async function squashfsOf({ layers, lower, work }: Sandbox): Promise<string> {
+  const level = 1;
+  const listed: ListedLayer[] = [];
+  const packs: Pack[] = [];
+  for (const name of lower) {
+    const layer = { folder: resolve(layers, name), entries: await listLayer(resolve(layers, name)) };
+    const pack = join(work, `content-${packs.length}`);
+    await rm(pack, { force: true });
+    await packContent(contentsOf(layer), pack, { level });
+    listed.push(layer);
+    packs.push(openPack(pack));
+  }
+  const file = join(work, "rootfs");
+  await rm(file, { force: true });
+  await writeSquashfs(imageEntries(viewLayers(listed)), packs, file, { epoch, level });
+  return file;
+}
 
 test("the tree to pack is what it is meant to be", () => {
   assert.ok(!expected.has("/etc/gone") && !expected.has("/etc/replaced/old"));

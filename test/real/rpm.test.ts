@@ -10,8 +10,10 @@ import type { BaseMaker, BaseWorld, Lock } from "../../src/build/base/types.ts";
 import { normalise } from "../../src/build/normalise.ts";
 import type { ElSpec, SuseSpec } from "../../src/image/index.ts";
 import { recipeSchemaFor } from "../../src/image/schema.ts";
-import { NetkilnError } from "../../src/lib/errors.ts";
+import type { NetkilnError } from "../../src/lib/errors.ts";
+import { failureOf } from "../../src/lib/failure-of.ts";
 import { sha256 } from "../../src/lib/files.ts";
+import { openBaseWorld } from "../support/base-world.ts";
 import {
   basePackages,
   compsDocument,
@@ -119,9 +121,9 @@ async function inWorld<T>(action: (world: BaseWorld, said: readonly string[]) =>
   await writeFile(recipeFile("one.asc"), keys.one.publicKey);
   await writeFile(recipeFile("two.asc"), keys.two.publicKey);
   await writeFile(recipeFile("none.asc"), "this is no key\n");
-  const run = { onLine: (line: string) => void said.push(line), signal: new AbortController().signal };
   try {
-    return await action({ blobs, aptSources: undefined, folder: own, recipeFile, run }, said);
+    const onLine = (line: string) => void said.push(line);
+    return await action(await openBaseWorld(blobs, own, { recipeFile, onLine }), said);
   } finally {
     await rm(own, { recursive: true });
   }
@@ -168,11 +170,7 @@ async function contentOf(tree: string): Promise<string[]> {
 
 async function refused(action: () => Promise<unknown>, message: RegExp | string): Promise<NetkilnError> {
   const kept = await listing(join(folder, "blobs"));
-  const error = await action().then(
-    () => assert.fail("was not refused"),
-    (thrown: unknown) => thrown,
-  );
-  assert.ok(error instanceof NetkilnError, String(error));
+  const error = await failureOf(action());
   if (typeof message === "string") assert.equal(error.message, message);
   else assert.match(error.message, message, error.output.join("\n"));
   assert.deepEqual(await listing(join(folder, "blobs")), kept, "nothing was kept");
@@ -418,8 +416,7 @@ test("a blob that is gone or damaged is told before anything is made", async () 
   const content = await readFile(path);
   const told = async (state: string) => {
     const { sha256 } = lock.packages[0] ?? { sha256: "" };
-    const error = await make(el, spec, lock).catch((thrown: unknown) => thrown as NetkilnError);
-    assert.ok(error instanceof NetkilnError);
+    const error = await failureOf(make(el, spec, lock));
     assert.equal(error.message, `extra-1.0-1.noarch.rpm (sha256 ${sha256}) is ${state} the blob store`);
   };
   await chmod(path, 0o644);

@@ -1,4 +1,4 @@
-/** The real docker-registry, buildah and skopeo, each with storage of its own below a folder of the test. */
+/** The real docker-registry, buildah, podman and skopeo, each with storage of its own below a folder of the test. */
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -60,8 +60,8 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Runs buildah and skopeo; a failure shows what they said. */
-export type ContainerTool = (program: "buildah" | "skopeo", ...args: string[]) => Promise<string>;
+/** Runs them on a storage of their own; a failure shows what they said. */
+export type ContainerTool = (program: "buildah" | "podman" | "skopeo", ...args: string[]) => Promise<string>;
 
 export async function containerTools(folder: string): Promise<ContainerTool> {
   await mkdir(folder, { recursive: true });

@@ -16,7 +16,8 @@ export interface ImageWorkParts {
   readonly work: {
     start(wanted: WantedImage): Promise<Started>;
     plan(wanted: WantedImage): Promise<BuildPlan>;
-    importImage(wanted: ImageImport): Promise<Started>;
+    /** `warnings`: what an operator should know of the boot files that came along. */
+    importImage(wanted: ImageImport): Promise<{ readonly started: Started; readonly warnings: readonly string[] }>;
     verify(image: Image): Promise<Build>;
     exportArchive(image: Image): Promise<Readable>;
     push(image: Image, reference: string): Promise<void>;
@@ -58,9 +59,10 @@ export function registerImageWork(app: FastifyInstance, { images, blobs, work }:
     }));
     return { name: plan.name, steps };
   });
-  app.post(`${base}/images/import`, async ({ body }, reply) =>
-    reply.code(201).send(startedText(await work.importImage(parseAs(imageImportSchema, body, "the image")))),
-  );
+  app.post(`${base}/images/import`, async ({ body }, reply) => {
+    const { started, warnings } = await work.importImage(parseAs(imageImportSchema, body, "the image"));
+    return reply.code(201).send({ ...startedText(started), warnings });
+  });
   app.post<Named>(`${base}/images/:name/verify`, async ({ params }, reply) =>
     reply.code(201).send({ build: await work.verify(await find(params.name)) }),
   );

@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
-import { createWriteStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import type { z } from "zod";
 import { NetkilnError } from "../../lib/errors.ts";
-import { sha256 } from "../../lib/files.ts";
+import { createFile, sha256 } from "../../lib/files.ts";
 import { parseAs } from "../../lib/parse.ts";
 import type { Descriptor } from "./schema.ts";
 
@@ -66,10 +65,11 @@ export async function receive(
   file: string,
   what: string,
 ): Promise<void> {
+  const target = await createFile(file);
   try {
-    await pipeline(verified(stream, expected, what), createWriteStream(file, { flags: "wx" }));
+    await pipeline(verified(stream, expected, what), target);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") await rm(file, { force: true });
+    await rm(file, { force: true });
     throw error;
   }
 }

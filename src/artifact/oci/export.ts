@@ -6,7 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { createTarPacker } from "modern-tar";
 import { clock } from "../../lib/clock.ts";
 import { NetkilnError } from "../../lib/errors.ts";
-import { canonicalJson, syncDirectory } from "../../lib/files.ts";
+import { createFile, canonicalJson, syncDirectory } from "../../lib/files.ts";
 import { parseDocument, receive, verified, type RawManifest } from "./content.ts";
 import type { OpenBlob, Registry } from "./registry.ts";
 import { manifestSchema, mediaTypes, type Descriptor } from "./schema.ts";
@@ -60,10 +60,11 @@ export async function writeLayoutArchive(
   const temporary = `${file}.${clock.randomHex(6)}.tmp`;
   try {
     await mkdir(dirname(file), { recursive: true });
+    const target = await createFile(temporary);
     const { readable, controller } = createTarPacker();
     await Promise.all([
       packLayout(controller, exported, openBlob).catch((error: unknown) => controller.error(error)),
-      pipeline(Readable.fromWeb(readable), createWriteStream(temporary, { flags: "wx" })),
+      pipeline(Readable.fromWeb(readable), target),
     ]);
     await syncFile(temporary);
     // Unlike a rename, a link never takes the place of a file that has come meanwhile.

@@ -3,11 +3,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { FromSpec } from "../../image/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
-import { run, type Argv } from "../../lib/exec.ts";
+import type { Argv } from "../../lib/exec.ts";
 import { digestFile } from "../../lib/files.ts";
 import { downloadFile } from "../../lib/http.ts";
 import { orUndefined, resolveRooted } from "../../lib/rooted.ts";
 import { runIsolated } from "../sandbox/sandbox.ts";
+import { hostVersions } from "../host-packages.ts";
 import { inspectArchive, withoutNetwork, type Archive, type Decompressor } from "./inspect.ts";
 import type { BaseMaker, BaseWorld, Lock } from "./types.ts";
 
@@ -24,7 +25,7 @@ const tools = ["squashfs-tools", "tar"] as const;
  */
 export const archiveBase: BaseMaker<FromSpec> = {
   title: ({ from }) => `base (archive ${shortName(from.archive ?? "")})`,
-  inputs: async ({ arch }) => ({ arch, ...(await versionsOf(tools)) }),
+  inputs: async ({ arch }) => ({ arch, ...(await hostVersions(tools)) }),
   lockedBy: ({ from }) => ({ archive: from.archive ?? "", sha256: from.sha256 ?? "" }),
   resolve: async ({ from }, world) => {
     const archive = from.archive ?? "";
@@ -154,15 +155,6 @@ async function firstBytes(file: string, size: number): Promise<Buffer> {
   } finally {
     await handle.close();
   }
-}
-
-/** Versions of Debian packages on this host; "none" for one that is not installed. */
-async function versionsOf(packages: readonly string[]): Promise<Readonly<Record<string, string>>> {
-  const { stdout } = await run(["dpkg-query", "-W", "-f=${Package} ${Version}\\n", ...packages], {
-    okExitCodes: "any",
-  });
-  const found = new Map(stdout.split("\n").map((line) => line.split(" ") as [string, string]));
-  return Object.fromEntries(packages.map((name) => [name, found.get(name) ?? "none"]));
 }
 
 /** `rootfs.tar.zst`, or the beginning of a blob's name. */

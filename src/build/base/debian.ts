@@ -1,8 +1,11 @@
 import type { DebianSpec } from "../../image/index.ts";
-import { run } from "../../lib/exec.ts";
+import { hostVersions } from "../host-packages.ts";
 import { makeDebian } from "./debian-make.ts";
 import { resolveDebian } from "./debian-resolve.ts";
 import type { BaseMaker } from "./types.ts";
+
+/** A tree's own dpkg does most of the work, and is in its lock. */
+const tools = ["mmdebstrap", "apt"] as const;
 
 /** Debian and Ubuntu, made with apt and mmdebstrap. */
 export const debian: BaseMaker<DebianSpec> = {
@@ -10,7 +13,7 @@ export const debian: BaseMaker<DebianSpec> = {
   inputs: async (spec) => ({
     ...debian.lockedBy(spec),
     exclude: spec.exclude.join(" "),
-    ...(await toolVersions()),
+    ...(await hostVersions(tools)),
   }),
   lockedBy: ({ distribution, suite, arch, variant, components, packages, kernel }) => ({
     ...{ distribution, suite, arch, variant },
@@ -21,11 +24,3 @@ export const debian: BaseMaker<DebianSpec> = {
   resolve: resolveDebian,
   make: makeDebian,
 };
-
-/** Versions on this host; a tree's own dpkg does most of the work, and is in its lock. */
-async function toolVersions(): Promise<Record<string, string>> {
-  const tools = ["mmdebstrap", "apt"];
-  const { stdout } = await run(["dpkg-query", "-W", "-f=${Package} ${Version}\\n", ...tools], { okExitCodes: "any" });
-  const found = new Map(stdout.split("\n").map((line) => line.split(" ") as [string, string]));
-  return Object.fromEntries(tools.map((name) => [name, found.get(name) ?? "none"]));
-}

@@ -3,15 +3,16 @@ import { join } from "node:path";
 import type { ElSpec } from "../../image/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
 import type { Argv } from "../../lib/exec.ts";
+import { hostVersions } from "../host-packages.ts";
 import { settleDatabase } from "./rpm-database.ts";
 import { explainRpmFailure, type ToolWords } from "./rpm-failure.ts";
 import { rpmLockedBy, trust, wantedPackages } from "./rpm-inputs.ts";
 import { placeKeys, type RpmRepository } from "./rpm-keys.ts";
 import { compareInstalled, lockDownloads, makeRepositories, packagesBelow, type Downloaded } from "./rpm-lock.ts";
-import { majorRelease, openOffline, openOnline, toolVersions, type RpmWorld } from "./rpm-world.ts";
+import { majorRelease, openOffline, openOnline, type RpmWorld } from "./rpm-world.ts";
 import type { BaseMaker, BaseWorld } from "./types.ts";
 
-const tools = ["dnf", "python3-dnf", "libdnf2", "libsolv1", "librpm9", "createrepo-c"];
+const tools = ["dnf", "python3-dnf", "libdnf2", "libsolv1", "librpm9", "createrepo-c"] as const;
 
 /** Enterprise Linux (and Fedora), installed from outside with dnf 4. */
 export const el: BaseMaker<ElSpec> = {
@@ -22,7 +23,7 @@ export const el: BaseMaker<ElSpec> = {
     ...trust(spec),
     modules: spec.modules.join(" "),
     epoch: String(spec.epoch),
-    ...(await toolVersions(tools)),
+    ...(await hostVersions(tools)),
   }),
   lockedBy: (spec) => ({ ...rpmLockedBy(spec), modules: spec.modules.join(" "), groups: spec.groups.join(" ") }),
 

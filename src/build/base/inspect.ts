@@ -3,10 +3,11 @@ import { fileURLToPath } from "node:url";
 import { NetkilnError, fromErrorRecord, type ErrorRecord } from "../../lib/errors.ts";
 import type { Argv, RunOptions } from "../../lib/exec.ts";
 import { runIsolated } from "../sandbox/sandbox.ts";
-import { EntryRules, type ArchiveSummary, type EntryKind } from "./entry-rules.ts";
+import { toBytePath } from "../tree/byte-paths.ts";
+import { isTarHeader } from "../tree/tar-reader.ts";
+import { copyAgain, EntryRules, type ArchiveSummary, type EntryKind } from "./entry-rules.ts";
 import type { CpioScan } from "./scan-cpio.ts";
 import { isCpioHeader, type CpioMember } from "./scan-cpio.ts";
-import { isTarHeader } from "./scan-root-tar.ts";
 
 /** What inside/scan-archive.ts prints. */
 export type StreamScan =
@@ -123,7 +124,7 @@ async function scanStream(
     const reason = output.some((line) => cutOff.test(line)) ? "truncated" : "damaged";
     throw new NetkilnError("invalid_input", `the archive is ${reason}: ${decompressor} cannot unpack all of it`, {
       output: output.slice(-5),
-      hint: "copy it again, and compare its sha256 with the one where it was made",
+      hint: copyAgain,
     });
   }
   const scan = JSON.parse(stdout) as StreamScan;
@@ -149,10 +150,10 @@ async function listSquashfs(file: string, head: Buffer, size: number, options: R
   const used = head.length < 96 ? Infinity : Number(head.readBigUInt64LE(40));
   if (used > size) {
     throw new NetkilnError("invalid_input", `the squashfs is truncated: ${size} bytes are there of ${used}`, {
-      hint: "copy it again, and compare its sha256 with the one where it was made",
+      hint: copyAgain,
     });
   }
-  const rules = new EntryRules({ whiteouts: false });
+  const rules = new EntryRules();
   const argv = withoutNetwork(["unsquashfs", "-no-progress", "-dest", "root", "-lln", file]);
   await runIsolated(argv, {
     name: "unsquashfs",
@@ -161,14 +162,14 @@ async function listSquashfs(file: string, head: Buffer, size: number, options: R
       const [, kind = "", path = ""] = squashfsLine.exec(line) ?? [];
       const known = squashfsKinds[kind];
       if (stream === "stdout" && known !== undefined) {
-        rules.add({ path: known === "symlink" ? path.replace(/ -> .*$/, "") : path, kind: known });
+        rules.add({ path: toBytePath(known === "symlink" ? path.replace(/ -> .*$/, "") : path), kind: known });
       }
     },
   }).catch((error: unknown) => {
     if (!(error instanceof NetkilnError)) throw error;
     throw new NetkilnError("invalid_input", "the squashfs is damaged: unsquashfs cannot read it", {
       output: error.output.slice(-5),
-      hint: "copy it again, and compare its sha256 with the one where it was made",
+      hint: copyAgain,
       detail: error,
     });
   });

@@ -6,6 +6,7 @@ import { run } from "../../lib/exec.ts";
 import { canonicalJson, sha256 } from "../../lib/files.ts";
 import { resolveRooted } from "../../lib/rooted.ts";
 import { countOf } from "../../lib/yaml.ts";
+import { hostVersions } from "../host-packages.ts";
 import {
   idOf,
   installedPackages,
@@ -44,7 +45,7 @@ interface Description {
 export function kiwiBase(files: readonly RecipeEntry[]): BaseMaker<KiwiSpec> {
   return {
     title: ({ profiles }) => `base (kiwi${profiles.length === 0 ? "" : `, ${profiles.join(", ")}`})`,
-    inputs: async (spec) => ({ ...lockedBy(spec, files), epoch: String(spec.epoch), ...(await versionsOf(tools)) }),
+    inputs: async (spec) => ({ ...lockedBy(spec, files), epoch: String(spec.epoch), ...(await hostVersions(tools)) }),
     lockedBy: (spec) => lockedBy(spec, files),
     resolve: async (spec, world) => {
       const description = await readDescription(spec, descriptionFiles(spec, files), world);
@@ -306,13 +307,4 @@ async function takeTree(root: string, tree: string): Promise<void> {
     const text = found === undefined ? "" : await readFile(join(tree, found), "utf8").catch(() => "");
     if (trace.test(text)) await rm(join(tree, path));
   }
-}
-
-/** Versions of Debian packages on this host; "none" for one that is not installed. */
-async function versionsOf(packages: readonly string[]): Promise<Readonly<Record<string, string>>> {
-  const { stdout } = await run(["dpkg-query", "-W", "-f=${Package} ${Version}\\n", ...packages], {
-    okExitCodes: "any",
-  });
-  const found = new Map(stdout.split("\n").map((line) => line.split(" ") as [string, string]));
-  return Object.fromEntries(packages.map((name) => [name, found.get(name) ?? "none"]));
 }

@@ -19,7 +19,7 @@ import { NetkilnError } from "../../lib/errors.ts";
 import { run } from "../../lib/exec.ts";
 import { sha256 } from "../../lib/files.ts";
 import { runIsolated } from "../sandbox/sandbox.ts";
-import { emptyTree, scanTar, type ScannedTar, type ScannedTree } from "./scan-tar.ts";
+import { emptyTree, scanLayerTar, type ScannedLayer, type ScannedTree } from "./scan-layer-tar.ts";
 import type { BaseMaker, BaseWorld, Lock } from "./types.ts";
 
 /** A tree from the layers of an OCI or Docker image, from a registry, a layout or an archive of one. */
@@ -124,7 +124,8 @@ async function unpackLayer(layer: ImageLayer, { name, below, tree, world }: Unpa
         yield chunk;
       }
     };
-    const scanned = await scanTar(observed(), { whiteouts: true, name, below });
+    // A scan that refuses the layer leaves the rest of it unread.
+    const scanned = await scanLayerTar(observed(), { name, below }).finally(() => bytes.destroy());
     const found = `sha256:${hash.digest("hex")}`;
     if (found !== layer.diffId) {
       throw new NetkilnError("invalid_input", `${name} is not what the image's config says: its content is damaged`, {
@@ -164,7 +165,7 @@ async function decompress(
 }
 
 /** Removes what the layer says is gone, and what it makes anew as another thing. Links are never followed. */
-async function clearBelow(tree: string, { replaced, removed, emptied }: ScannedTar): Promise<void> {
+async function clearBelow(tree: string, { replaced, removed, emptied }: ScannedLayer): Promise<void> {
   for (const path of [...replaced, ...removed]) {
     if (await standsInFolders(tree, path)) await rm(join(tree, path), { recursive: true, force: true });
   }

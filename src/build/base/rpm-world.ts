@@ -1,7 +1,7 @@
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ElSpec, SuseSpec } from "../../image/index.ts";
-import { run, type Argv, type RunOptions, type RunResult } from "../../lib/exec.ts";
+import type { Argv, RunOptions, RunResult } from "../../lib/exec.ts";
 import { runInSandbox, runIsolated, treeMountPoint } from "../sandbox/sandbox.ts";
 import type { BaseWorld } from "./types.ts";
 
@@ -119,15 +119,4 @@ function sandboxOf(tree: string, { folder }: BaseWorld) {
 export function runApart(argv: Argv, world: BaseWorld, options?: RunOptions): Promise<RunResult> {
   const env = { HOME: join(world.folder, "home") };
   return runIsolated(["unshare", "--net", "--", ...argv], { name: argv[0], signal: world.run.signal, env, ...options });
-}
-
-/** Versions of the tools that make the tree; patterns, as libraries have their version in their name. */
-export async function toolVersions(patterns: readonly string[]): Promise<Readonly<Record<string, string>>> {
-  const format = "-f=${db:Status-Status} ${Package} ${Version}\\n";
-  const { stdout } = await run(["dpkg-query", "-W", format, ...patterns], { okExitCodes: "any" });
-  const installed = stdout.split("\n").flatMap((line) => {
-    const [status, name = "", version = ""] = line.split(" ");
-    return status === "installed" ? [[name, version] as const] : [];
-  });
-  return Object.fromEntries(installed.sort(([a], [b]) => (a < b ? -1 : 1)));
 }

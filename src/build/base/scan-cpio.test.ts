@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { unpackTar } from "modern-tar";
-import { ByteReader } from "./byte-reader.ts";
+import { ByteReader } from "../../lib/byte-reader.ts";
 import { cpioToTar } from "./cpio-to-tar.ts";
 import { scanCpio } from "./scan-cpio.ts";
 
@@ -52,6 +52,7 @@ test("archives that stand behind each other are told apart, and where none begin
 test("devices, paths that leave the tree, and cut ends are refused", async () => {
   await assert.rejects(scanCpio(readerOf(newc([{ name: "dev/sda", mode: 0o60600 }]))), /1 unsafe entry$/);
   await assert.rejects(scanCpio(readerOf(newc([{ name: "../x" }]))), /1 unsafe entry$/);
+  await assert.rejects(scanCpio(readerOf(newc([{ name: "etc/a\0b" }]))), /damaged/);
   for (const end of [50, 112, 130, root.length - 8]) {
     await assert.rejects(scanCpio(readerOf(root.subarray(0, end))), /the archive is truncated/, String(end));
   }

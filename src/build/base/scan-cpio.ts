@@ -1,6 +1,6 @@
 import { NetkilnError } from "../../lib/errors.ts";
-import type { ByteReader } from "./byte-reader.ts";
-import { EntryRules, type ArchiveSummary, type EntryKind } from "./entry-rules.ts";
+import type { ByteReader } from "../../lib/byte-reader.ts";
+import { copyAgain, EntryRules, type ArchiveSummary, type EntryKind } from "./entry-rules.ts";
 
 /** cpio(5), "New ASCII Format": magic and thirteen fields of eight hexadecimal digits. */
 const headerBytes = 110;
@@ -52,8 +52,8 @@ export async function scanCpio(reader: ByteReader): Promise<CpioScan> {
     const magic = await reader.peek(6);
     if (magic.length === 0) return { members, rest: undefined };
     if (!isCpioHeader(magic)) return { members, rest: reader.position };
-    const rules = new EntryRules({ whiteouts: false });
-    await eachEntry(reader, async ({ name, kind }) => rules.add({ path: name.toString("utf8"), kind }));
+    const rules = new EntryRules();
+    await eachEntry(reader, async ({ name, kind }) => rules.add({ path: name.toString("latin1"), kind }));
     const summary = rules.finish();
     members.push({ ...summary, early: summary.tops.every((top) => top === "kernel" || top === "early_cpio") });
   }
@@ -103,6 +103,8 @@ async function readHeader(reader: ByteReader): Promise<CpioEntry | undefined> {
   if (nameBytes < 1 || nameBytes > maxNameBytes) throw damaged(reader);
   const name = Buffer.from(await reader.read(nameBytes)).subarray(0, -1);
   if (name.length < nameBytes - 1) throw truncated(reader, "a name is cut off");
+  // It would be another name for whoever unpacks it.
+  if (name.includes(0)) throw damaged(reader);
   await skipPadding(reader, headerBytes + nameBytes);
   if (name.toString("latin1") === "TRAILER!!!") return undefined;
   const kind = fileKinds[mode & 0o170000] ?? "unknown";
@@ -125,13 +127,13 @@ async function skipZeros(reader: ByteReader): Promise<void> {
 
 function truncated(reader: ByteReader, what: string): NetkilnError {
   return new NetkilnError("invalid_input", `the archive is truncated: ${what} after ${reader.position} bytes`, {
-    hint: "copy it again, and compare its sha256 with the one where it was made",
+    hint: copyAgain,
   });
 }
 
 function damaged(reader: ByteReader): NetkilnError {
   const message = `the archive is damaged: there is no valid cpio header before byte ${reader.position}`;
   return new NetkilnError("invalid_input", message, {
-    hint: "copy it again, and compare its sha256 with the one where it was made",
+    hint: copyAgain,
   });
 }

@@ -3,15 +3,16 @@ import { join } from "node:path";
 import type { SuseSpec } from "../../image/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
 import type { Argv } from "../../lib/exec.ts";
+import { hostVersions } from "../host-packages.ts";
 import { settleDatabase } from "./rpm-database.ts";
 import { explainRpmFailure, type ToolWords } from "./rpm-failure.ts";
 import { rpmLockedBy, trust, wantedPackages } from "./rpm-inputs.ts";
 import { placeKeys, type RpmRepository } from "./rpm-keys.ts";
 import { compareInstalled, lockDownloads, makeRepositories, packagesBelow } from "./rpm-lock.ts";
-import { openOffline, openOnline, toolVersions, type RpmWorld } from "./rpm-world.ts";
+import { openOffline, openOnline, type RpmWorld } from "./rpm-world.ts";
 import type { BaseMaker, BaseWorld } from "./types.ts";
 
-const tools = ["zypper", "libzypp[0-9]*", "libsolv1", "librpm9", "createrepo-c"];
+const tools = ["zypper", "libsolv1", "librpm9", "createrepo-c"] as const;
 
 /** SUSE Linux Enterprise and openSUSE, installed from outside with zypper. */
 export const suse: BaseMaker<SuseSpec> = {
@@ -21,7 +22,7 @@ export const suse: BaseMaker<SuseSpec> = {
     arch: spec.arch,
     ...trust(spec),
     epoch: String(spec.epoch),
-    ...(await toolVersions(tools)),
+    ...(await hostVersions(tools, /^libzypp\d/)),
   }),
   lockedBy: (spec) => ({ ...rpmLockedBy(spec), patterns: spec.patterns.join(" ") }),
 

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { linkSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { run } from "../../lib/exec.ts";
 import { plantTree } from "../../lib/plant-tree.ts";
-import { listFiles, parseAttributes } from "./files.ts";
+import { viewFolders } from "../tree/view.ts";
+import { listFiles } from "./files.ts";
 
 const sha256 = (text: string | Buffer) => createHash("sha256").update(text).digest("hex");
 
@@ -18,7 +19,7 @@ test("every kind of thing is listed, by path, and links are not followed", async
     "etc-more": "",
   });
   await run(["mkfifo", "-m", "0600", join(root, "pipe")]);
-  const { files, size } = await listFiles(root);
+  const { files, size } = listFiles(await viewFolders(root));
   assert.deepEqual(
     files.map(({ path, kind }) => `${path} ${kind}`),
     [
@@ -43,26 +44,12 @@ test("every kind of thing is listed, by path, and links are not followed", async
   assert.equal(size, 7);
 });
 
-test("a file whose digest is known is not read again, and one that changed since is", async (t) => {
-  const root = plantTree(t, { same: "same\n", changed: "old\n" });
-  const { digests } = await listFiles(root);
-  assert.deepEqual(new Set(Object.values(digests)), new Set([sha256("same\n"), sha256("old\n")]));
-  const known = Object.fromEntries(Object.keys(digests).map((identity) => [identity, `known ${digests[identity]}`]));
-  writeFileSync(join(root, "changed"), "new\n");
-  // Its size and time are those of before, as someone who hides a change would have it.
-  utimesSync(join(root, "changed"), 0, 0);
-  const { files } = await listFiles(root, known);
-  const found = Object.fromEntries(files.map((file) => [file.path, file.sha256]));
-  assert.equal(found["/same"], `known ${sha256("same\n")}`);
-  assert.equal(found["/changed"], sha256("new\n"));
-});
-
 test("a file larger than one read has the digest of all of it; hard links count once", async (t) => {
   const content = Buffer.alloc((1 << 20) + 17, "netkiln");
   const root = plantTree(t, { a: "directory/" });
   writeFileSync(join(root, "a/large"), content);
   linkSync(join(root, "a/large"), join(root, "b"));
-  const { files, size } = await listFiles(root);
+  const { files, size } = listFiles(await viewFolders(root));
   const digests = files.filter(({ kind }) => kind === "file").map((file) => file.sha256);
   assert.deepEqual(digests, [sha256(content), sha256(content)]);
   assert.equal(size, content.length);
@@ -73,28 +60,9 @@ test("names that are no UTF-8, or break lines, are told without loss", async (t)
   mkdirSync(Buffer.concat([Buffer.from(`${root}/f`), Buffer.from([0xff])]));
   writeFileSync(Buffer.concat([Buffer.from(`${root}/f`), Buffer.from([0xff]), Buffer.from("/é")]), "x");
   writeFileSync(join(root, "line\nbreak é"), "x");
-  const { files } = await listFiles(root);
+  const { files } = listFiles(await viewFolders(root));
   assert.deepEqual(
     files.map(({ path }) => path),
     ["/", "/f\\xff", "/f\\xff/\\xc3\\xa9", "/line\nbreak é"],
-  );
-});
-
-test("what getfattr dumps is read, quoted names too", () => {
-  const dump = `# file: /mnt
-security.selinux=0x01
-
-# file: /mnt/a\\012b \\134x=
-user.z=0x02
-user.empty
-security.capability=0x03
-
-`;
-  assert.deepEqual(
-    [...parseAttributes(dump, "/mnt")],
-    [
-      ["/", { "security.selinux": "0x01" }],
-      ["/a\nb \\x=", { "security.capability": "0x03", "user.empty": "", "user.z": "0x02" }],
-    ],
   );
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openTree } from "../../compliance/index.ts";
 import { plantTree, type Planted } from "../../lib/plant-tree.ts";
+import { viewFolders } from "../tree/view.ts";
 import { listFiles } from "./files.ts";
 import { readLanguagePackages } from "./language.ts";
 
@@ -23,7 +24,7 @@ test("packages of pip and npm that nobody owns; what cannot be read is told", as
     "opt/app/node_modules/linked/package.json": { link: "/etc/shadow" },
   };
   const root = plantTree(t, entries);
-  const { files } = await listFiles(root);
+  const { files } = listFiles(await viewFolders(root));
   const owned = (path: string) => path.includes("/owned-1.");
   const { packages, unread } = await readLanguagePackages(await openTree(root), files, owned);
   assert.deepEqual(

@@ -3,6 +3,7 @@ import { symlinkSync } from "node:fs";
 import { test } from "node:test";
 import { parseInventory } from "../../image/index.ts";
 import { plantTree, type Planted } from "../../lib/plant-tree.ts";
+import { viewFolders } from "../tree/view.ts";
 import { readInventory } from "./read.ts";
 
 const tree: Record<string, Planted> = {
@@ -22,7 +23,7 @@ test("an inventory holds what is asked of it, and the same tree gives the same b
   const root = plantTree(t, tree);
   symlinkSync("usr/lib", `${root}/lib`);
   const scratch = plantTree(t, {});
-  const { inventory: found } = await readInventory(root, scratch);
+  const found = await readInventory(await viewFolders(root), scratch);
   assert.deepEqual(found.os, { id: "site", name: 'Site "OS"', versionId: "1.2", prettyName: "Site OS 1.2" });
   assert.deepEqual(found.databases, ["dpkg"]);
   assert.deepEqual(
@@ -38,11 +39,11 @@ test("an inventory holds what is asked of it, and the same tree gives the same b
   assert.ok(found.files.some(({ path, target }) => path === "/lib" && target === "usr/lib"));
   const text = JSON.stringify(found);
   assert.deepEqual(parseInventory(text, "inventory"), found, "the schema knows all that is read");
-  assert.equal(JSON.stringify((await readInventory(root, scratch)).inventory), text);
+  assert.equal(JSON.stringify(await readInventory(await viewFolders(root), scratch)), text);
 });
 
 test("a tree with nothing in it has an inventory too", async (t) => {
-  const { inventory: found } = await readInventory(plantTree(t, {}), plantTree(t, {}));
+  const found = await readInventory(await viewFolders(plantTree(t, {})), plantTree(t, {}));
   assert.deepEqual(
     { ...found, files: [] },
     {
@@ -61,5 +62,8 @@ test("a tree with nothing in it has an inventory too", async (t) => {
 
 test("a database of packages that this host cannot read is no empty one", async (t) => {
   const root = plantTree(t, { "usr/lib/sysimage/rpm/Packages.db": "RpmP" });
-  await assert.rejects(readInventory(root, plantTree(t, {})), /of a kind that this host cannot read \(ndb\)/);
+  await assert.rejects(
+    readInventory(await viewFolders(root), plantTree(t, {})),
+    /of a kind that this host cannot read \(ndb\)/,
+  );
 });

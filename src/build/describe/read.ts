@@ -1,33 +1,27 @@
-import { join } from "node:path";
-import { realpath } from "node:fs/promises";
-import { openTree, readSettings, type TreeReader } from "../../compliance/index.ts";
+import { readSettings, type TreeReader } from "../../compliance/index.ts";
 import type { Inventory, InventoryPackage } from "../../image/index.ts";
+import { toBytePath, toText } from "../tree/byte-paths.ts";
+import { readerOf } from "../tree/reader.ts";
+import { nodeAt, placeOf, type TreeNode } from "../tree/view.ts";
 import { readDebs } from "./deb.ts";
-import { listFiles, type FileDigests } from "./files.ts";
+import { listFiles } from "./files.ts";
 import { isLanguageMetadata, readLanguagePackages } from "./language.ts";
 import { readOsRelease } from "./os-release.ts";
 import { readRpms } from "./rpm.ts";
 import { readUnits } from "./units.ts";
 
-export interface TreeContent {
-  readonly inventory: Inventory;
-  /** For the next tree that shares layers with this one. */
-  readonly digests: FileDigests;
-}
-
 /**
- * Reads what a tree holds. `root` is a folder of this machine that nobody writes to meanwhile; `scratch` one that may
- * be written to, outside it; files whose digests are `known` are not read again. Nothing of the tree is run.
+ * Reads what a tree holds. `scratch` is a folder that may be written to. Nothing of the tree is run, and nothing is
+ * mounted.
  */
-export async function readInventory(root: string, scratch: string, known: FileDigests = {}): Promise<TreeContent> {
-  const base = await realpath(root);
-  const tree = await openTree(base);
-  const { files, size, digests } = await listFiles(base, known);
+export async function readInventory(root: TreeNode, scratch: string): Promise<Inventory> {
+  const tree = readerOf(root);
+  const { files, size } = listFiles(root);
   const debs = await readDebs(tree);
-  const rpms = await readRpms(tree, (path) => join(base, path), scratch);
+  const rpms = await readRpms(tree, (path) => toText(placeOf(nodeAt(root, toBytePath(path)) ?? root)), scratch);
   const owned = await ownedMetadata(tree, rpms?.owned ?? []);
   const language = await readLanguagePackages(tree, files, owned);
-  const inventory: Inventory = {
+  return {
     version: 1,
     os: await readOsRelease(tree),
     databases: [...(debs === undefined ? [] : ["dpkg" as const]), ...(rpms === undefined ? [] : ["rpm" as const])],
@@ -38,7 +32,6 @@ export async function readInventory(root: string, scratch: string, known: FileDi
     sysctl: await readSysctl(tree),
     size,
   };
-  return { inventory, digests };
 }
 
 function byName(a: InventoryPackage, b: InventoryPackage): number {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { TreeReader } from "../../compliance/index.ts";
 import type { InventoryPackage } from "../../image/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
-import { run } from "../../lib/exec.ts";
+import { runIsolated } from "../sandbox/sandbox.ts";
 
 /** Newer distributions first; where one is a link to the other, the first is taken. */
 const databases = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
@@ -81,12 +81,14 @@ async function copyDatabase(tree: TreeReader, onHost: (path: string) => string, 
   return false;
 }
 
+/** The database may be hostile, so rpm is kept away from the network and from other processes. */
 async function query(database: string, format: string): Promise<string> {
   const argv = ["rpm", "--dbpath", database, "--nosignature", "--nodigest", "-qa", "--queryformat", format] as const;
-  // It complains about databases that it cannot open, and still ends with 0.
-  const { stdout, stderr } = await run(argv);
+  const options = { name: "rpm", okExitCodes: "any" } as const;
+  const { stdout, stderr, exitCode } = await runIsolated(["unshare", "--net", "--", ...argv], options);
+  // It complains about databases that it cannot open, and may end with 0 all the same.
   const errors = stderr.split("\n").filter((line) => line.startsWith("error:"));
-  if (errors.length === 0) return stdout;
+  if (errors.length === 0 && exitCode === 0) return stdout;
   throw new NetkilnError("work_failed", "the tree's rpm database cannot be read", { output: errors });
 }
 

@@ -1,6 +1,6 @@
 /** Runs in a sandbox: writes one of the cpio archives that stand behind each other on standard input as a tar archive. */
 import { once } from "node:events";
-import { ByteReader } from "../base/byte-reader.ts";
+import { ByteReader } from "../../lib/byte-reader.ts";
 import { cpioToTar } from "../base/cpio-to-tar.ts";
 
 const reader = new ByteReader(process.stdin);

@@ -1,5 +1,5 @@
 /**
- * Runs in a sandbox: unpacks an initrd in memory and prints what is in it.
+ * Unpacks an initrd in memory and prints what is in it: a process of its own, as it can be large, or hostile.
  *
  *   read-initrd.ts FILE
  */

@@ -2,10 +2,11 @@
  * Runs in a sandbox without a network: reads an unpacked tar or cpio stream of others from standard input, and prints
  * what it holds, or why it is refused, as JSON.
  */
-import { ByteReader } from "../base/byte-reader.ts";
+import { ByteReader } from "../../lib/byte-reader.ts";
 import type { StreamScan } from "../base/inspect.ts";
 import { isCpioHeader, scanCpio } from "../base/scan-cpio.ts";
-import { isTarHeader, scanTar } from "../base/scan-root-tar.ts";
+import { scanRootTar } from "../base/scan-root-tar.ts";
+import { isTarHeader } from "../tree/tar-reader.ts";
 import { NetkilnError, toErrorRecord } from "../../lib/errors.ts";
 
 const reader = new ByteReader(process.stdin);
@@ -13,7 +14,7 @@ const reader = new ByteReader(process.stdin);
 async function scan(): Promise<StreamScan> {
   const head = await reader.peek(512);
   if (isCpioHeader(head)) return { kind: "cpio", ...(await scanCpio(reader)) };
-  if (isTarHeader(head)) return { kind: "tar", summary: await scanTar(reader, { whiteouts: false }) };
+  if (isTarHeader(head)) return { kind: "tar", summary: await scanRootTar(reader) };
   throw new NetkilnError("invalid_input", "it holds neither a tar nor a cpio archive");
 }
 

@@ -34,13 +34,17 @@ export async function checkInitrd(
   });
 }
 
+/** The versions of the kernel of which there are modules among the paths. */
+export function modulesIn(names: readonly string[]): string[] {
+  return [...new Set(names.flatMap((name) => /^(?:usr\/)?lib\/modules\/([^/]+)\//.exec(name)?.[1] ?? []))];
+}
+
 /** What is missing, in an operator's words. */
 export function problemsOf(
   { names, dracutModules }: Exclude<InitrdContent, { problem: string }>,
   { version, modules, drivers, builtIn }: InitrdWants,
 ): string[] {
-  const below = names.filter((name) => /^(usr\/)?lib\/modules\/[^/]+\//.test(name));
-  const ofKernel = below.filter((name) => name.replace(/^usr\//, "").startsWith(`lib/modules/${version}/`));
+  const ofKernel = names.filter((name) => name.replace(/^usr\//, "").startsWith(`lib/modules/${version}/`));
   const loadable = new Set(
     ofKernel.flatMap((name) => {
       const module = /([^/]+)\.ko(\.\w+)?$/.exec(name)?.[1];
@@ -49,7 +53,7 @@ export function problemsOf(
   );
   const problems: string[] = [];
   if (ofKernel.length === 0) {
-    const others = [...new Set(below.map((name) => name.replace(/^(usr\/)?lib\/modules\//, "").split("/")[0]))];
+    const others = modulesIn(names);
     const instead = others.length === 0 ? "" : `, only of ${others.join(", ")}`;
     problems.push(`it has no modules of the kernel ${version}${instead}`);
   }

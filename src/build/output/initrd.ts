@@ -4,11 +4,10 @@ import { NetkilnError } from "../../lib/errors.ts";
 import type { RunOptions } from "../../lib/exec.ts";
 import { runInSandbox, treeMountPoint, type Sandbox, type SandboxCommand } from "../sandbox/sandbox.ts";
 import { checkInitrd, requireDrivers } from "./initrd-check.ts";
-import { newestKernel, surveyTree } from "./kernel.ts";
-import type { Observed } from "./observed.ts";
-import { observeTree } from "./reuse.ts";
-import { chooseModules, hintFor, wantedPrograms, type InitrdWishes, type RootKind } from "./roots.ts";
-import type { Survey } from "./survey.ts";
+import type { TreeNode } from "../tree/view.ts";
+import { observe, type Observed } from "./observed.ts";
+import { chooseModules, hintFor, ownDrivers, wantedPrograms, type InitrdWishes, type RootKind } from "./roots.ts";
+import { newestKernel, survey, type Survey } from "./survey.ts";
 import { readTrace, tracedCalls } from "./trace.ts";
 
 export interface InitrdOptions {
@@ -23,7 +22,7 @@ export interface MadeInitrd {
   readonly file: string;
   /**
    * All of the tree that decided what is in it: the same initrd comes out of every tree that is equal there
-   * (`changedSince`). Undefined when it was not traced, or when the trace leaves a doubt.
+   * (`firstDifference`). Undefined when it was not traced, or when the trace leaves a doubt.
    */
   readonly observed: Observed | undefined;
 }
@@ -31,20 +30,23 @@ export interface MadeInitrd {
 /**
  * Makes the initrd with the tree's own dracut, for any machine and not for the one that builds, and checks it. It is
  * traced where strace is there: tracing doubles its few seconds, and saves them whenever nothing has changed that it
- * looked at.
+ * looked at. `root` is what the sandbox's tree shows.
  */
 export async function makeInitrd(
+  root: TreeNode,
   sandbox: Sandbox,
   image: { readonly initrd?: InitrdWishes | undefined; readonly epoch: number },
   { roots, traced }: InitrdOptions,
   options: RunOptions,
 ): Promise<MadeInitrd> {
   const { signal } = options;
-  const tree = await surveyTree(sandbox, wantedPrograms, signal);
+  const tree = await survey(root, wantedPrograms);
   const { version } = newestKernel(tree);
-  const { omit = [], drivers = [] } = image.initrd ?? {};
+  const { omit = [], drivers: asked = [] } = image.initrd ?? {};
   const modules = chooseModules(tree, image.initrd, roots);
-  requireDrivers(drivers, version, tree.drivers);
+  requireDrivers(asked, version, tree.drivers);
+  const usual = ownDrivers.filter((name) => tree.drivers?.loadable.includes(name));
+  const drivers = [...new Set([...usual, ...asked])];
   const exchange = join(sandbox.work, "exchange");
   // dracut takes its configuration from here alone: what is in the tree is the booted system's.
   await mkdir(join(exchange, "dracut.conf.d"), { recursive: true });
@@ -82,7 +84,7 @@ export async function makeInitrd(
     return { file, observed: undefined };
   }
   const looks = { paths: [...paths, ...tree.looks.paths], folders: [...folders, ...tree.looks.folders] };
-  return { file, observed: await observeTree(looks, sandbox, signal) };
+  return { file, observed: await observe(root, looks) };
 }
 
 /** zstd where the kernel unpacks it (5.9 and later, when it is configured so) and the tree has it; else gzip. */

@@ -8,7 +8,19 @@ export type InitrdContent =
       /** What dracut noted of its own modules. */
       readonly dracutModules: readonly string[];
     }
-  | { readonly problem: string };
+  | {
+      readonly problem: string;
+      /** A compressor that the kernel may know and this does not. */ readonly packedWith?: string;
+    };
+
+/** By the first two bytes, as the kernel tells them (lib/decompress.c). */
+const otherCompressors: Readonly<Record<number, string>> = {
+  0x425a: "bzip2",
+  0x5d00: "lzma",
+  0xfd37: "xz",
+  0x894c: "lzo",
+  0x0221: "lz4",
+};
 
 /** More than any initrd; a small file must not unpack to fill the memory. */
 const maxOutputLength = 2 ** 31;
@@ -24,10 +36,12 @@ export function readInitrd(file: Buffer): InitrdContent {
   try {
     let rest = file;
     while (rest.length > 0) {
-      if (rest[0] === 0) rest = rest.subarray(1);
+      if (rest[0] === 0) rest = rest.subarray(zerosIn(rest));
       else if (rest.readUInt32LE(0) === 0xfd2fb528) rest = zstdDecompressSync(rest, { maxOutputLength });
       else if (rest.readUInt16BE(0) === 0x1f8b) rest = gunzipSync(rest, { maxOutputLength });
       else {
+        const packedWith = otherCompressors[rest.readUInt16BE(0)];
+        if (packedWith !== undefined) return { problem: `it is packed with ${packedWith}`, packedWith };
         rest = readArchive(rest, (name, content) => {
           names.push(name);
           if (/^(usr\/)?lib\/dracut\/modules\.txt$/.test(name)) noted = content.toString();
@@ -38,6 +52,13 @@ export function readInitrd(file: Buffer): InitrdContent {
     return { problem: error instanceof Error ? error.message : String(error) };
   }
   return { names, dracutModules: noted.split(/\s+/).filter((name) => name !== "") };
+}
+
+/** That stand at the beginning. */
+function zerosIn(bytes: Buffer): number {
+  let count = 0;
+  while (bytes[count] === 0) count += 1;
+  return count;
 }
 
 /** Returns what follows the archive. */

@@ -3,6 +3,7 @@ import { chmod, cp, lutimes, mkdir, mkdtemp, rm, symlink, writeFile } from "node
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
+import { viewFolders } from "../tree/view.ts";
 import { firstDifference, observe } from "./observed.ts";
 
 const root = await mkdtemp(join(tmpdir(), "netkiln-observed-"));
@@ -31,7 +32,8 @@ await link(base, "usr/lib", "lib");
 await link(base, "/opt/real", "opt/absolute");
 await link(base, "loop", "loop");
 
-const observed = await observe(base, {
+const baseView = await viewFolders(base);
+const observed = await observe(baseView, {
   paths: ["/lib/a", "/etc/modprobe.d/x.conf", "/etc/absent", "/etc/multipath/conf", "/opt/absolute/target", "/loop/x"],
   folders: ["/etc/modprobe.d", "/etc/nowhere"],
 });
@@ -64,9 +66,9 @@ test("links and folders on the way are places too, and no link leads out of the 
 
 test("a name that is too long is looked for in vain", async () => {
   const path = `/etc/${"x".repeat(300)}`;
-  const { places } = await observe(base, { paths: [path], folders: [] });
+  const { places } = await observe(baseView, { paths: [path], folders: [] });
   assert.deepEqual(places[path], { kind: "absent" });
-  assert.equal(firstDifference(base, { places, folders: {} }), undefined);
+  assert.equal(firstDifference(baseView, { places, folders: {} }), undefined);
 });
 
 const cases: readonly (readonly [
@@ -113,6 +115,11 @@ const cases: readonly (readonly [
     },
     "/usr was a folder and is a link",
   ],
+  [
+    "a file whose name every object knows",
+    (tree) => put(tree, "etc/modprobe.d/constructor", ""),
+    "/etc/modprobe.d/constructor is new",
+  ],
   ["a folder's mode", (tree) => chmod(join(tree, "etc"), 0o700), "/etc changed (its mode)"],
 ];
 for (const [index, [what, change, told]] of cases.entries()) {
@@ -121,6 +128,6 @@ for (const [index, [what, change, told]] of cases.entries()) {
     await cp(base, tree, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
     for (const path of ["lib", "opt/absolute", "loop"]) await lutimes(join(tree, path), 1_000_000, 1_000_000);
     await change(tree);
-    assert.equal(firstDifference(tree, observed), told);
+    assert.equal(firstDifference(await viewFolders(tree), observed), told);
   });
 }

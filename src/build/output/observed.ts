@@ -1,17 +1,8 @@
-import { createHash } from "node:crypto";
-import {
-  closeSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  readSync,
-  lstatSync,
-  type BigIntStats,
-  type Dirent,
-} from "node:fs";
-import { lstat } from "node:fs/promises";
-import { join, posix } from "node:path";
-import { orUndefined, resolveRooted, type Look } from "../../lib/rooted.ts";
+import { posix } from "node:path";
+import { resolvePlace } from "../../lib/rooted.ts";
+import { toBytePath, toText } from "../tree/byte-paths.ts";
+import type { EntryKind } from "../tree/listing.ts";
+import { nodeAt, type TreeNode } from "../tree/view.ts";
 import type { Looks } from "./trace.ts";
 
 type Kind = "file" | "folder" | "link" | "device" | "other";
@@ -25,16 +16,16 @@ export type Place =
       /** `UID:GID`. */
       readonly owner: string;
       /**
-       * Nanoseconds, of all but folders: what is made from a tree has new folders, whose times it brings to the epoch,
-       * and what is in a folder is told by its listing.
+       * Seconds, of all but folders: what is made from a tree has new folders, whose times it brings to the epoch, and
+       * what is in a folder is told by its listing.
        */
-      readonly time?: string;
+      readonly time?: number;
       readonly size?: number;
       /** Of a file's content. */
       readonly sha256?: string;
       readonly target?: string;
-      /** Number of a device. */
-      readonly device?: number;
+      /** `MAJOR:MINOR` of a device. */
+      readonly device?: string;
     };
 
 /** What there was at every place that somebody looked at, and at every link and folder on the way to it. */
@@ -45,102 +36,85 @@ export interface Observed {
   readonly folders: Readonly<Record<string, Readonly<Record<string, Kind>>>>;
 }
 
-/** Observes the tree below `root`; names are followed as by a process whose root it is. */
-export async function observe(root: string, looks: Looks): Promise<Observed> {
-  const seen = new Map<string, ReturnType<Look>>();
-  const look: Look = (path) => {
-    const known = seen.get(path) ?? orUndefined(lstat(path));
-    seen.set(path, known);
-    return known;
+/** Observes a tree; names are followed as by a process whose root it is. */
+export async function observe(root: TreeNode, looks: Looks): Promise<Observed> {
+  const seen = new Set(["/"]);
+  const places = {
+    lstat: async (path: string) => {
+      seen.add(path);
+      const kind = nodeAt(root, toBytePath(path))?.entry.kind;
+      return kind && { isDirectory: () => kind === "folder", isSymbolicLink: () => kind === "symlink" };
+    },
+    readlink: async (path: string) => toText(nodeAt(root, toBytePath(path))?.entry.link ?? ""),
   };
   const resolve = (path: string) =>
     // Too many links: all of them were looked at, and whoever named the path got an error.
-    resolveRooted(root, path, true, look).catch(() => undefined);
-  await look(root);
+    resolvePlace(places, path, true).catch(() => undefined);
   for (const path of looks.paths) await resolve(path);
-  const listed = new Set<string>();
+  const listed = new Map<string, Record<string, Kind>>();
   for (const path of looks.folders) {
     const found = await resolve(path);
-    if (found !== undefined && (await look(join(root, found)))?.isDirectory() === true) listed.add(found);
+    const names = found === undefined ? undefined : namesIn(found, root);
+    if (found !== undefined && names !== undefined) listed.set(found, names);
   }
-  const places = [...seen.keys()].map((path) => (path === root ? "/" : path.slice(root.length))).sort();
   return {
-    places: Object.fromEntries(places.map((path) => [path, lookAt(join(root, path))])),
-    folders: Object.fromEntries([...listed].sort().map((path) => [path, namesIn(join(root, path))])),
+    places: Object.fromEntries([...seen].sort().map((path) => [path, lookAt(path, root)])),
+    folders: Object.fromEntries([...listed].sort(([a], [b]) => (a < b ? -1 : 1))),
   };
 }
 
 /**
- * Compares the tree below `root` with what was observed. Places are in the order of their paths, so of all places that
- * differ, a folder comes before what is in it: whenever a place is looked at here, no link is on the way to it.
+ * Says what makes a tree differ from the one that was observed, in an operator's words: the first place in the order
+ * of paths and how it differs; undefined when it is the same wherever somebody had looked. Of all places that differ, a
+ * folder comes before what is in it: whenever a place is looked at here, no link is on the way to it.
  */
-export function firstDifference(root: string, observed: Observed): string | undefined {
+export function firstDifference(root: TreeNode, observed: Observed): string | undefined {
   for (const [path, before] of Object.entries(observed.places)) {
-    const difference = compare(before, lookAt(join(root, path), before));
+    const difference = compare(before, lookAt(path, root));
     if (difference !== undefined) return `${path} ${difference}`;
     const names = observed.folders[path];
-    const change = names === undefined ? undefined : compareNames(names, namesIn(join(root, path)));
+    const change = names === undefined ? undefined : compareNames(names, namesIn(path, root) ?? {});
     if (change !== undefined) return `${posix.join(path, change.name)} ${change.how}`;
   }
   return undefined;
 }
 
-/** With `expected`, content that cannot be the same is not read. */
-function lookAt(path: string, expected?: Place): Place {
-  const stats = statsOf(path);
-  if (stats === undefined) return { kind: "absent" };
-  const kind = kindOf(stats);
-  const common = { kind, mode: Number(stats.mode & 0o7777n), owner: `${stats.uid}:${stats.gid}` };
+function lookAt(path: string, root: TreeNode): Place {
+  const entry = nodeAt(root, toBytePath(path))?.entry;
+  if (entry === undefined) return { kind: "absent" };
+  const kind = kindOf(entry.kind);
+  const common = { kind, mode: entry.mode, owner: `${entry.uid}:${entry.gid}` };
   if (kind === "folder") return common;
-  const place = { ...common, time: String(stats.mtimeNs), size: Number(stats.size) };
-  if (kind === "link") return { ...place, target: readlinkSync(path) };
-  if (kind === "device") return { ...place, device: Number(stats.rdev) };
-  const comparable = expected === undefined || ("size" in expected && expected.size === place.size);
-  return kind === "file" && comparable ? { ...place, sha256: digest(path) } : place;
+  return {
+    ...common,
+    time: entry.mtime,
+    size: entry.link?.length ?? entry.size,
+    ...(entry.sha256 !== undefined && { sha256: entry.sha256 }),
+    ...(entry.link !== undefined && { target: toText(entry.link) }),
+    ...(entry.device !== undefined && { device: `${entry.device.major}:${entry.device.minor}` }),
+  };
 }
 
-function statsOf(path: string): BigIntStats | undefined {
-  try {
-    return lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  } catch (error) {
-    // Nothing can have a name that is too long.
-    if ((error as NodeJS.ErrnoException).code === "ENAMETOOLONG") return undefined;
-    throw error;
+function kindOf(kind: EntryKind): Kind {
+  switch (kind) {
+    case "file":
+    case "folder":
+      return kind;
+    case "symlink":
+      return "link";
+    case "fifo":
+      return "other";
+    case "character-device":
+    case "block-device":
+      return "device";
   }
 }
 
-type WithKind = Pick<Dirent, "isFile" | "isDirectory" | "isSymbolicLink" | "isCharacterDevice" | "isBlockDevice">;
-
-function kindOf(found: WithKind): Kind {
-  if (found.isFile()) return "file";
-  if (found.isDirectory()) return "folder";
-  if (found.isSymbolicLink()) return "link";
-  return found.isCharacterDevice() || found.isBlockDevice() ? "device" : "other";
-}
-
-function namesIn(folder: string): Record<string, Kind> {
-  const entries = readdirSync(folder, { withFileTypes: true });
-  return Object.fromEntries(entries.map((entry) => [entry.name, kindOf(entry)] as const).sort(byName));
-}
-
-function byName([a]: readonly [string, Kind], [b]: readonly [string, Kind]): number {
-  return a < b ? -1 : 1;
-}
-
-const buffer = Buffer.alloc(1 << 20);
-
-function digest(path: string): string {
-  const hash = createHash("sha256");
-  const file = openSync(path, "r");
-  try {
-    for (;;) {
-      const read = readSync(file, buffer, 0, buffer.length, null);
-      if (read === 0) return hash.digest("hex");
-      hash.update(buffer.subarray(0, read));
-    }
-  } finally {
-    closeSync(file);
-  }
+/** Undefined when it is no folder. */
+function namesIn(path: string, root: TreeNode): Record<string, Kind> | undefined {
+  const inside = nodeAt(root, toBytePath(path))?.inside;
+  if (inside === undefined) return undefined;
+  return Object.fromEntries([...inside].map(([name, { entry }]) => [toText(name), kindOf(entry.kind)]));
 }
 
 function compare(before: Place, now: Place): string | undefined {
@@ -166,7 +140,8 @@ function compareNames(
   now: Readonly<Record<string, Kind>>,
 ): { name: string; how: string } | undefined {
   for (const name of [...new Set([...Object.keys(before), ...Object.keys(now)])].sort()) {
-    const [was, is] = [before[name], now[name]];
+    const kindIn = (names: typeof before) => (Object.hasOwn(names, name) ? names[name] : undefined);
+    const [was, is] = [kindIn(before), kindIn(now)];
     if (was === is) continue;
     return { name, how: was === undefined ? "is new" : is === undefined ? "is gone" : `was a ${was} and is a ${is}` };
   }

@@ -2,10 +2,10 @@ import { NetkilnError } from "../../lib/errors.ts";
 import type { RecipeSpec } from "../../image/index.ts";
 import type { Survey } from "./survey.ts";
 
-/** How a node comes to its root. */
 /** What a recipe wants in an initrd beside its roots. */
 export type InitrdWishes = Omit<NonNullable<RecipeSpec["initrd"]>, "roots">;
 
+/** How a node comes to its root. */
 export type RootKind = "live" | "ram" | "iscsi" | "nbd";
 
 interface Need {
@@ -36,6 +36,12 @@ const networks = [
   { module: "network-manager", program: "NetworkManager" },
 ] as const;
 const otherNetworks = ["connman", "network-wicked", "systemd-networkd"];
+
+/**
+ * Drivers of every initrd, where the kernel has them as modules: without the bus of its network card a virtual node
+ * has no network, and dracut's modules for networks bring the card's driver alone.
+ */
+export const ownDrivers: readonly string[] = ["virtio_pci", "virtio_net"];
 
 /** Programs by which what the tree can do is told. */
 export const wantedPrograms: readonly string[] = [

@@ -3,15 +3,16 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
-import { newestKernel } from "./kernel.ts";
-import { compareKernels, survey } from "./survey.ts";
+import { run } from "../../lib/exec.ts";
+import { viewFolders, type TreeNode } from "../tree/view.ts";
+import { compareKernels, newestKernel, survey } from "./survey.ts";
 
 const root = await mkdtemp(join(tmpdir(), "netkiln-survey-"));
 after(() => rm(root, { recursive: true }));
 let number = 0;
 
 /** A tree of empty files, or of those with content; "PATH -> TARGET" is a link. */
-async function treeOf(files: readonly (string | readonly [string, string])[]): Promise<string> {
+async function treeOf(files: readonly (string | readonly [string, string])[]): Promise<TreeNode> {
   number += 1;
   const tree = join(root, String(number));
   for (const file of files) {
@@ -20,7 +21,7 @@ async function treeOf(files: readonly (string | readonly [string, string])[]): P
     await mkdir(dirname(join(tree, place)), { recursive: true });
     await (target === undefined ? writeFile(join(tree, place), content) : symlink(target, join(tree, place)));
   }
-  return tree;
+  return viewFolders(tree);
 }
 
 const layouts: readonly (readonly [what: string, files: string[], version: string, image: string])[] = [
@@ -130,4 +131,14 @@ test("what an initrd can be made of is told", async () => {
   assert.deepEqual(found.dracutModules.toSorted(), ["base", "iscsi"]);
   assert.deepEqual([found.dracut, found.programs, found.unpacksZstd, found.family], [true, ["iscsid"], false, "rpm"]);
   assert.ok(found.looks.folders.includes("/usr/lib/modules") && found.looks.paths.includes("/usr/bin/curl"));
+});
+
+test("only a file is a kernel, not a folder or a pipe of its name", async () => {
+  const tree = await mkdtemp(join(root, "pipe-"));
+  await mkdir(join(tree, "usr/lib/modules/6.1/vmlinuz"), { recursive: true });
+  await mkdir(join(tree, "boot"));
+  await run(["mkfifo", join(tree, "boot/vmlinuz-6.1")]);
+  assert.deepEqual((await survey(await viewFolders(tree), [])).withoutImage, ["6.1"]);
+  await writeFile(join(tree, "boot/vmlinux-6.1"), "");
+  assert.equal(newestKernel(await survey(await viewFolders(tree), [])).image, "/boot/vmlinux-6.1");
 });

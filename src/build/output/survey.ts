@@ -1,6 +1,7 @@
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { orUndefined, resolveRooted } from "../../lib/rooted.ts";
+import type { TreeReader } from "../../compliance/index.ts";
+import { NetkilnError } from "../../lib/errors.ts";
+import { readerOf } from "../tree/reader.ts";
+import type { TreeNode } from "../tree/view.ts";
 import type { Looks } from "./trace.ts";
 
 export interface Kernel {
@@ -37,9 +38,9 @@ export const imageNames = ["vmlinuz", "Image", "Image.gz", "vmlinux"];
 /** /lib is a link on systems whose /usr is merged, and a folder of its own on others. */
 const moduleFolders = ["/usr/lib/modules", "/lib/modules"];
 
-/** Surveys the tree below `root`; `programs` are names to be looked for where dracut looks for them. */
-export async function survey(root: string, programs: readonly string[]): Promise<Survey> {
-  const tree = openTree(root);
+/** Surveys a tree; `programs` are names to be looked for where dracut looks for them. */
+export async function survey(root: TreeNode, programs: readonly string[]): Promise<Survey> {
+  const tree = openTree(readerOf(root));
   const versions = [...new Set((await Promise.all(moduleFolders.map(tree.list))).flat())].sort(compareKernels);
   const images = await Promise.all(versions.map((version) => findImage(version, tree)));
   const kernels = versions.flatMap((version, index) => {
@@ -65,29 +66,35 @@ export async function survey(root: string, programs: readonly string[]): Promise
 interface Tree {
   /** The path without links in it, when something is there. */
   find(path: string): Promise<string | undefined>;
+  /** The same for regular files alone: whoever opens a pipe or a device of the tree does more than read. */
+  findFile(path: string): Promise<string | undefined>;
   list(path: string): Promise<string[]>;
   text(path: string): Promise<string | undefined>;
   looks(): Looks;
 }
 
-function openTree(root: string): Tree {
+function openTree(reader: TreeReader): Tree {
   const paths = new Set<string>();
   const folders = new Set<string>();
   const find = async (path: string) => {
     paths.add(path);
-    return resolveRooted(root, path, true);
+    return reader.realpath(path);
   };
+  const isFile = async (path: string) => (await reader.stat(path))?.isFile() === true;
   return {
     find,
-    list: async (path) => {
+    findFile: async (path) => {
       const found = await find(path);
-      if (found === undefined) return [];
+      return found !== undefined && (await isFile(found)) ? found : undefined;
+    },
+    list: async (path) => {
+      if ((await find(path)) === undefined) return [];
       folders.add(path);
-      return (await orUndefined(readdir(join(root, found)))) ?? [];
+      return ((await reader.readdir(path)) ?? []).map(({ name }) => name);
     },
     text: async (path) => {
-      const found = await find(path);
-      return found === undefined ? undefined : orUndefined(readFile(join(root, found), "utf8"));
+      await find(path);
+      return (await isFile(path)) ? reader.readText(path) : undefined;
     },
     looks: () => ({ paths: [...paths], folders: [...folders] }),
   };
@@ -102,10 +109,10 @@ async function filterAsync<T>(values: readonly T[], test: (value: T) => Promise<
 async function findImage(version: string, tree: Tree): Promise<string | undefined> {
   for (const name of imageNames) {
     for (const folder of moduleFolders) {
-      const beside = await tree.find(`${folder}/${version}/${name}`);
+      const beside = await tree.findFile(`${folder}/${version}/${name}`);
       if (beside !== undefined) return beside;
     }
-    const boot = await tree.find(`/boot/${name}-${version}`);
+    const boot = await tree.findFile(`/boot/${name}-${version}`);
     if (boot !== undefined) return boot;
   }
   return undefined;
@@ -181,4 +188,21 @@ export function compareKernels(a: string, b: string): number {
     if (difference !== 0) return difference;
   }
   return variantA < variantB ? -1 : variantA > variantB ? 1 : 0;
+}
+
+export function newestKernel({ kernels, withoutImage }: Pick<Survey, "kernels" | "withoutImage">): Kernel {
+  if (kernels[0] !== undefined) return kernels[0];
+  const hint =
+    "name a kernel package in recipe.yaml (kernel.package), or install one before the tree is packed, and pack /boot too";
+  if (withoutImage.length === 0) {
+    throw new NetkilnError("work_failed", "the tree has no kernel: /usr/lib/modules is empty", { hint });
+  }
+  const places = withoutImage.flatMap((version) =>
+    imageNames.flatMap((name) => [`/usr/lib/modules/${version}/${name}`, `/boot/${name}-${version}`]),
+  );
+  throw new NetkilnError(
+    "work_failed",
+    `the tree has modules of ${withoutImage.join(", ")}, but no kernel: none of ${places.join(", ")} is there`,
+    { hint },
+  );
 }

@@ -3,7 +3,7 @@ import { closeSync, openSync, readdirSync, readlinkSync, readSync, type BigIntSt
 import { setImmediate } from "node:timers/promises";
 import { NetkilnError } from "../../lib/errors.ts";
 import { toBuffer, toBytePath, toText, type BytePath } from "./byte-paths.ts";
-import { isWhiteout, lookAt, openStack, wholeSeconds, type Stack } from "./stack.ts";
+import { deviceOf, isWhiteout, lookAt, openStack, wholeSeconds, type Stack } from "./stack.ts";
 import { blockSize, paddingOf, tarHeaders, type TarEntry } from "./tar.ts";
 import { foreignToArchives, isOpaque, readXattrs, xattrsOfTree, type Xattrs } from "./xattrs.ts";
 
@@ -174,14 +174,6 @@ function takeXattrs(place: BytePath, source: Source): { readonly xattrs: Xattrs 
     throw refusal(place.slice(source.root.length + 1), `depends on other layers (${foreign}), as overlayfs alone can`);
   }
   return { xattrs: xattrsOfTree(all) };
-}
-
-/** As the kernel's new_encode_dev() puts the two numbers into one, and glibc's extension of it. */
-function deviceOf(rdev: bigint): { readonly major: number; readonly minor: number } {
-  return {
-    major: Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n)),
-    minor: Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n)),
-  };
 }
 
 function statsOf(place: BytePath): BigIntStats {

@@ -29,7 +29,7 @@ export async function listTree(folder: string): Promise<Listed[]> {
     listed.push({ path, place, stats, link, xattrs: xattrs.get(place) ?? new Map() });
     if (!stats.isDirectory()) continue;
     const names = readdirSync(toBuffer(place), { encoding: "latin1" });
-    pending.push(...names.map((name) => (path === "" ? name : `${path}/${name}`)));
+    for (const name of names) pending.push(path === "" ? name : `${path}/${name}`);
   }
   return listed;
 }

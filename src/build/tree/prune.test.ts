@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { chmod, link, lstat, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { run } from "../../lib/exec.ts";
 import { digestLayer } from "./archive.ts";
 import { pruneUnchanged } from "./prune.ts";
+import { isOpaque, readXattrs } from "./xattrs.ts";
 
 const root = await mkdtemp(join(tmpdir(), "netkiln-prune-"));
 after(() => rm(root, { recursive: true }));
@@ -97,6 +100,32 @@ test("the layers below count as one: the topmost that has it, less what is delet
   await touch(join(upper, "a"), old);
   await pruneUnchanged(upper, [middle, lowest]);
   assert.deepEqual(await left(upper), ["b", "b/x", "c", "c/x", "d", "d/x"]);
+});
+
+test("marks and sockets that hide nothing go: on another tree, under the same name, they would", async () => {
+  const lower = await layer({ "opt/x": "a file", "opt/hidden/below": "" });
+  const upper = await layer({ "opt/x/f": "f", "opt/hidden/f": "f", "opt/new/f": "f" });
+  for (const path of ["opt/x", "opt/hidden", "opt/new"]) {
+    await setfattr(join(upper, path), "trusted.overlay.opaque", "y");
+  }
+  const server = createServer().listen(join(upper, "opt/socket"));
+  await once(server, "listening");
+  await pruneUnchanged(upper, [lower]);
+  server.close();
+  assert.deepEqual(await left(upper), [
+    "opt",
+    "opt/hidden",
+    "opt/hidden/f",
+    "opt/new",
+    "opt/new/f",
+    "opt/x",
+    "opt/x/f",
+  ]);
+  const marked = [...(await readXattrs(upper))].filter(([, xattrs]) => isOpaque(xattrs));
+  assert.deepEqual(
+    marked.map(([path]) => path),
+    [join(upper, "opt/hidden")],
+  );
 });
 
 test("nothing is taken out of an opaque folder", async () => {

@@ -3,13 +3,14 @@ import type { BigIntStats } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { isText, toBuffer, toBytePath, toText, type BytePath } from "./byte-paths.ts";
 import { isWhiteout, lookAt, openStack, wholeSeconds, type Found, type Stack } from "./stack.ts";
-import { isOpaque, readXattrs, readXattrsOf, xattrsOfTree, type Xattrs } from "./xattrs.ts";
+import { isOpaque, readXattrs, readXattrsOf, removeOpaque, xattrsOfTree, type Xattrs } from "./xattrs.ts";
 
 /**
  * Takes out of an overlayfs upper directory what says nothing new, so that the same change is the same layer however
  * it came about: files, links and folders that are as the merged lower layers have them (kind, mode, owner, size,
- * time in whole seconds, content, extended attributes), and marks that delete what is not there. A folder that lists
- * the same names as below gets the time that it has there: a temporary file that came and went leaves no trace.
+ * time in whole seconds, content, extended attributes), and marks and sockets that hide what is not there: a layer's
+ * name does not tell them, and on another tree they would hide something. A folder that lists the same names as below
+ * gets the time that it has there: a temporary file that came and went leaves no trace.
  *
  * `upper` is not mounted and already normalised; `lower` are absolute folders, the topmost first. Of files linked to
  * each other all go or none. In doubt, what is there stays.
@@ -18,6 +19,8 @@ export async function pruneUnchanged(upper: string, lower: readonly string[]): P
   if (lower.length === 0) return;
   const tree = await readTree("", toBytePath(upper), openStack(lower), await readXattrs(upper));
   const nodes = flat(tree);
+  const marked = nodes.filter(({ inside, xattrs, place }) => inside !== undefined && isOpaque(xattrs) && isText(place));
+  await removeOpaque(marked.map(({ place }) => toText(place)));
   const alike = nodes.filter((node): node is Pair => node.found !== undefined && sameAttributes(node, node.found));
   const lowerXattrs = await readXattrsOf(alike.map(({ found }) => toText(found.file)));
   const unchanged = new Set<Node>();
@@ -51,7 +54,8 @@ async function readTree(
   const stats = lookAt(place) as BigIntStats;
   const node = { place, stats, xattrs: xattrs.get(place), found: await below.topmost(path) };
   // In an opaque folder nothing of the lower layers is visible, so nothing in it can be left to them.
-  if (!stats.isDirectory() || isOpaque(node.xattrs)) return { ...node, inside: undefined };
+  const hides = isOpaque(node.xattrs) && node.found?.stats.isDirectory() === true;
+  if (!stats.isDirectory() || hides) return { ...node, inside: undefined };
   const inside: Node[] = [];
   for (const name of readdirSync(toBuffer(place), { encoding: "latin1" })) {
     inside.push(await readTree(path === "" ? name : `${path}/${name}`, root, below, xattrs));
@@ -114,7 +118,7 @@ function brokenGroups(nodes: readonly Node[], unchanged: ReadonlySet<Node>): Nod
 function settle(node: Node, unchanged: ReadonlySet<Node>, isTop = true): boolean {
   const place = toBuffer(node.place);
   if (!node.stats.isDirectory()) {
-    const goes = isWhiteout(node.stats) ? node.found === undefined : unchanged.has(node);
+    const goes = isWhiteout(node.stats) || node.stats.isSocket() ? node.found === undefined : unchanged.has(node);
     if (goes) unlinkSync(place);
     return goes;
   }

@@ -64,6 +64,19 @@ export function wholeSeconds({ mtimeNs }: BigIntStats): number {
   return Number(mtimeNs % 1_000_000_000n < 0n ? seconds - 1n : seconds);
 }
 
+export interface DeviceNumber {
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** As the kernel's new_encode_dev() puts the two numbers into one, and glibc's extension of it. */
+export function deviceOf(rdev: bigint): DeviceNumber {
+  return {
+    major: Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n)),
+    minor: Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n)),
+  };
+}
+
 async function readOpaqueFolders(layers: readonly string[]): Promise<ReadonlySet<BytePath>> {
   const xattrs = await readXattrs(...layers);
   return new Set([...xattrs].filter(([, values]) => isOpaque(values)).map(([path]) => path));

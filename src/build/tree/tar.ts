@@ -21,7 +21,8 @@ export interface TarEntry {
   readonly xattrs?: Xattrs;
 }
 
-const typeFlags = {
+/** Of POSIX; what others there are stands in tar-reader.ts. */
+export const typeFlags = {
   file: "0",
   "hard link": "1",
   "symbolic link": "2",
@@ -54,6 +55,18 @@ export function tarHeaders(entry: TarEntry): Buffer {
 /** Zero bytes that fill up the last block of a content. */
 export function paddingOf(size: number): number {
   return (blockSize - (size % blockSize)) % blockSize;
+}
+
+/** Bytes of a content with what fills up its last block. */
+export function padded(size: number): number {
+  return size + paddingOf(size);
+}
+
+/** The sum of all bytes of a header, with spaces in the place of the sum itself. */
+export function checksumOf(header: Buffer): number {
+  let sum = 8 * 0x20;
+  for (let at = 0; at < blockSize; at += 1) if (at < 148 || at >= 156) sum += header[at] ?? 0;
+  return sum;
 }
 
 function extendedRecords(entry: TarEntry): Buffer[] {
@@ -90,11 +103,7 @@ function ustarHeader(entry: Omit<TarEntry, "type"> & { readonly flag: string }):
   header.write("ustar\x0000", 257, "latin1");
   octal(header, 329, 8, entry.device?.major ?? 0);
   octal(header, 337, 8, entry.device?.minor ?? 0);
-  // The checksum is the sum of all bytes, with its own field as spaces.
-  header.fill(" ", 148, 156);
-  let sum = 0;
-  for (const byte of header) sum += byte;
-  header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+  header.write(`${checksumOf(header).toString(8).padStart(6, "0")}\0 `, 148, "latin1");
   return header;
 }
 

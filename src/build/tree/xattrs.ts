@@ -27,6 +27,13 @@ export async function readXattrsOf(files: readonly string[]): Promise<Map<BytePa
   return found;
 }
 
+/** Takes overlayfs' mark off folders, so that they show what the layers below have in them. */
+export async function removeOpaque(folders: readonly string[]): Promise<void> {
+  for (let start = 0; start < folders.length; start += pathsAtOnce) {
+    await run(["setfattr", "--remove=trusted.overlay.opaque", "--", ...folders.slice(start, start + pathsAtOnce)]);
+  }
+}
+
 async function dump(what: readonly string[]): Promise<Map<BytePath, Xattrs>> {
   const { stdout } = await run([
     ...["getfattr", "--no-dereference", "--absolute-names", "--dump", "--match=-", "--encoding=base64"],

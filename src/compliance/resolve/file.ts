@@ -1,5 +1,4 @@
-import type { Stats } from "node:fs";
-import { typeOf, type TreeReader } from "../tree.ts";
+import { typeOf, type FileStats, type TreeReader } from "../tree.ts";
 import type { Accounts } from "./accounts.ts";
 import { absent, value, type Fact, type Properties } from "./fact.ts";
 
@@ -20,7 +19,7 @@ export type FileProperty =
 
 /** As goss: what the path itself is, links not followed, but contents and digests are those of a link's target. */
 export function resolveFile(tree: TreeReader, accounts: Accounts, path: string): Properties<FileProperty> {
-  const of = (pick: (found: Stats) => Fact | Promise<Fact>) => async () => {
+  const of = (pick: (found: FileStats) => Fact | Promise<Fact>) => async () => {
     const found = await tree.lstat(path);
     return found === undefined ? absent(`${path} does not exist`) : pick(found);
   };
@@ -50,7 +49,7 @@ function named(name: string | undefined, id: string, file: string): Fact {
   return name === undefined ? absent(`${id} has no name in ${file}`) : value(name);
 }
 
-async function ofContent(tree: TreeReader, path: string, read: (target: Stats) => Promise<Fact>): Promise<Fact> {
+async function ofContent(tree: TreeReader, path: string, read: (target: FileStats) => Promise<Fact>): Promise<Fact> {
   const target = await tree.stat(path);
   if (target === undefined) return absent(`${path} leads to nothing: what it links to does not exist`);
   if (!target.isFile()) return absent(`${path} is a ${typeOf(target)}, it has no contents`);
@@ -58,6 +57,6 @@ async function ofContent(tree: TreeReader, path: string, read: (target: Stats) =
 }
 
 /** A verdict is kept and shown: what files of the image hold, keys and password hashes too, does not go into it. */
-async function contentsOf(tree: TreeReader, path: string, target: Stats): Promise<Fact> {
+async function contentsOf(tree: TreeReader, path: string, target: FileStats): Promise<Fact> {
   return { state: "value", value: await tree.readText(path), shown: `${target.size} bytes` };
 }

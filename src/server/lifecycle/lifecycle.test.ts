@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import type { GcRun } from "../../artifact/index.ts";
-import type { ImageRequest } from "../../build/index.ts";
-import type { Image } from "../../image/index.ts";
+import { layerPartKeys, type ImageRequest } from "../../build/index.ts";
+import type { Image, Recipe } from "../../image/index.ts";
 import { clock, timestamp, useClock } from "../../lib/clock.ts";
 import { sql } from "../../lib/db.ts";
 import type { NetkilnError } from "../../lib/errors.ts";
@@ -196,6 +196,10 @@ test("a row of a table that the collection does not know keeps what it names", a
   assert.deepEqual(await blobsStored(), new Set());
 });
 
+/** A record of what is kept of a layer. */
+const part = (key: string, layer: string) =>
+  ({ key, kind: "listing", chain: layer, seconds: 1, created: timestamp() }) as const;
+
 const request = (name: string, image: Image): ImageRequest => ({ name, base: { kind: "image", image }, groups: [] });
 const task = (name: string, image: Image) => ({ kind: "image", request: request(name, image) }) as const;
 
@@ -204,9 +208,14 @@ test("a build that is under way keeps its base, its steps and what it has put, t
   const { build } = await house.builds.create(task("node", base), "print");
   await deleteImage(house, base, "ann");
   await house.images.destroyImage(base.id);
+  const [layer = ""] = base.layers;
+  const listing = await house.blobs.putBytes("what is in its layer");
+  const [key = ""] = layerPartKeys(layer, 1);
+  await house.steps.put("slot", {}, { ...part(key, layer), file: listing });
   const put = await house.blobs.putBytes("put by the build");
   await collect();
-  assert.ok((await layersStored()).has(base.layers[0] ?? ""));
+  assert.ok((await layersStored()).has(layer));
+  assert.ok((await blobsStored()).has(listing.sha256));
   assert.ok((await blobsStored()).has(put.sha256));
   await house.builds.finish(build.id, { error: { code: "work_failed", message: "stopped" } });
   await collect();
@@ -269,6 +278,12 @@ test("a record of a step goes with its result, before it; one that leads to a ke
     house.steps.put("slot", {}, { key, kind: "gate", chain, seconds: 1, created: timestamp(), ...left });
   const verdict = await house.blobs.putBytes('{"status": "passed"}');
   await step(sha256("kept"), image.chain, { file: verdict });
+  const [layer = ""] = image.layers;
+  const listing = await house.blobs.putBytes("what is in its layer");
+  const [current = ""] = layerPartKeys(layer, 1);
+  await house.steps.put("slot", {}, { ...part(current, layer), file: listing });
+  const old = await house.blobs.putBytes("the same for another form");
+  await house.steps.put("slot", {}, { ...part(sha256("old"), layer), file: old });
   await step(sha256("lost"), "other", { file: await house.blobs.putBytes("other verdict") });
   await step(sha256("of a layer"), "other", { layer: await makeLayer() });
   await step(sha256("gone long ago"), "other", { layer: layerName() });
@@ -279,12 +294,24 @@ test("a record of a step goes with its result, before it; one that leads to a ke
   const initrd = await house.blobs.putBytes("an initrd that no image has");
   await house.steps.putTrace("family", { observed: { folders: {}, places: {} }, file: initrd });
   const { report } = await collect();
-  assert.equal(report.records, 5);
+  assert.equal(report.records, 6);
   assert.ok(await house.steps.find(sha256("kept")));
   assert.ok((await blobsStored()).has(verdict.sha256));
+  assert.ok(await house.steps.find(current));
+  assert.ok((await blobsStored()).has(listing.sha256));
+  assert.equal(await house.steps.find(sha256("old")), undefined);
   for (const key of ["lost", "of a layer", "gone long ago", "of downloads"])
     assert.equal(await house.steps.find(sha256(key)), undefined);
   assert.deepEqual(await house.steps.traces("family"), [], "its initrd went");
+});
+
+test("a recipe keeps the archive that was uploaded for it", async () => {
+  const { sha256: archive } = await house.blobs.putBytes("a root tree");
+  const common = { name: "import-a", description: "", arch: "x86_64", layers: [], outputs: [], checks: [], epoch: 0 };
+  const spec = { ...common, from: { archive: `blob:${archive}` } } as unknown as Recipe["spec"];
+  await house.images.putRecipe({ spec, digest: sha256("the recipe"), files: [] });
+  await collect();
+  assert.ok((await blobsStored()).has(archive));
 });
 
 test("a garbage collection whose server died before it was queued is taken up by the next request", async () => {

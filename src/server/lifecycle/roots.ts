@@ -19,14 +19,15 @@ export async function gatherRoots(
   fates: readonly Fate[],
   records: readonly CacheRecord[],
 ): Promise<Roots> {
-  const resultsOf = Map.groupBy(records, ({ chain }) => chain);
-  const ofBuilds = await Promise.all(builds.map((build) => ofBuild(house, build)));
+  const byChain = Map.groupBy(records, ({ chain }) => chain);
+  const resultsOf = (...chains: string[]) => chains.flatMap((chain) => byChain.get(chain) ?? []);
+  const ofBuilds = await Promise.all(builds.map((build) => ofBuild(house, build, resultsOf)));
   return {
     roots: [
       ...ofBuilds.map(({ root }) => root),
       ...fates
         .filter(({ fate }) => fate !== "destroy")
-        .map((kept) => ofImage(kept, resultsOf.get(kept.image.chain) ?? [])),
+        .map((kept) => ofImage(kept, resultsOf(kept.image.chain, ...kept.image.layers))),
       ...(await ofRecipes(house)),
       ...(await ofOtherTables(house)),
     ],
@@ -34,20 +35,32 @@ export async function gatherRoots(
   };
 }
 
-/** With an image stay the results of its build that are not files of it, such as the gate's: so it is not built again. */
-function ofImage({ image, because }: Fate, results: readonly CacheRecord[]): Root {
+/**
+ * With an image stay the results of its build that are not files of it, such as the gate's, so that it is not built
+ * again, and what was worked out of its layers.
+ */
+function ofImage({ image, fate, because }: Fate, results: readonly CacheRecord[]): Root {
   const { id, name } = image;
   const state = "deleted" in image ? "deleted image" : "image";
-  return { id, name: `${state} ${name} (${id})`, because, text: JSON.stringify([image, results]) };
+  const why = fate === "delete" ? ["it is going to be deleted, and can then be brought back"] : because;
+  return { id, name: `${state} ${name} (${id})`, because: why, text: JSON.stringify([image, results]) };
 }
 
-/** What a build has kept and is going to use: its plan's steps, with the results that they have. */
-async function ofBuild(house: House, { id, image }: UnfinishedBuild): Promise<{ root: Root; certain: boolean }> {
+/**
+ * What a build has kept and is going to use: its plan's steps, with the results that they have, and what was worked out
+ * of the layers that it has so far.
+ */
+async function ofBuild(
+  house: House,
+  { id, image }: UnfinishedBuild,
+  resultsOf: (...layers: string[]) => CacheRecord[],
+): Promise<{ root: Root; certain: boolean }> {
   const task = await house.builds.task(id);
   const plan = task?.kind === "image" ? await planBuild(task.request, house).catch(() => undefined) : undefined;
   const steps = plan === undefined ? [] : allSteps(plan);
   const results = await Promise.all(steps.map(({ key }) => (key === undefined ? undefined : house.steps.find(key))));
-  const text = JSON.stringify([task, plan, results]);
+  const layers = [...(plan?.baseLayers ?? []), ...results.flatMap((result) => result?.layer ?? [])];
+  const text = JSON.stringify([task, plan, results, resultsOf(...layers)]);
   const root = { id, name: `build ${id} of ${image}`, because: ["it is under way"], text };
   return { root, certain: plan !== undefined || (task !== undefined && task.kind !== "image") };
 }
@@ -65,7 +78,7 @@ async function ofRecipes(house: House): Promise<Root[]> {
 }
 
 function named(recipe: Recipe): Pick<Root, "id" | "name" | "text"> {
-  return { id: recipe.id, name: `recipe ${recipe.name} (${recipe.id})`, text: JSON.stringify(recipe.files) };
+  return { id: recipe.id, name: `recipe ${recipe.name} (${recipe.id})`, text: JSON.stringify(recipe) };
 }
 
 export function deletedRecipes({ images }: House) {

@@ -1,10 +1,12 @@
+import { ByteReader } from "../../lib/byte-reader.ts";
 import { NetkilnError, type Problem } from "../../lib/errors.ts";
 import { countOf } from "../../lib/yaml.ts";
-import { readTarEntries, type TarEntry } from "./tar-headers.ts";
+import { isText, toText } from "../tree/byte-paths.ts";
+import { readTar, type TarHeader, type TarType } from "../tree/tar-reader.ts";
 
 /** What stands at a path; of links only that they are there counts. `layer` says which archive was there last. */
 interface Place {
-  readonly kind: "directory" | "symlink" | "other";
+  readonly kind: "folder" | "symbolic link" | "other";
   layer: number;
   readonly children: Map<string, Place>;
 }
@@ -16,20 +18,18 @@ export interface ScannedTree {
 }
 
 export function emptyTree(): ScannedTree {
-  return { layers: 0, root: directory(0) };
+  return { layers: 0, root: folder(0) };
 }
 
 export interface ScanOptions {
-  /** Whether `.wh.NAME` and `.wh..wh..opq` mean what they do in layers of OCI images, or are plain files. */
-  readonly whiteouts: boolean;
   /** What to call the archive in messages. */
-  readonly name?: string;
+  readonly name: string;
   /** What the layers below have made; the scanned archive is added to it. */
-  readonly below?: ScannedTree;
+  readonly below: ScannedTree;
 }
 
 /** Paths are without "/" at either end; "" is the root. */
-export interface ScannedTar {
+export interface ScannedLayer {
   readonly entries: number;
   /** Bytes of all files. */
   readonly size: number;
@@ -45,50 +45,48 @@ const whiteout = ".wh.";
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts */
 const opaque = ".wh..wh..opq";
 const shownProblems = 20;
+const hint = "it has to be whole, and without sparse files; GNU tar, buildah and docker write such archives";
 
 /**
- * Looks at every header of an uncompressed tar archive, up to its last byte, before anything is unpacked: after it has
- * returned, GNU tar can unpack the same bytes into a folder and cannot write outside of it. Throws `invalid_input`
- * with the entries that are absolute, leave the tree, go through a symbolic link, link to what is not there, or are
- * devices; and for archives that are damaged, cut off, or mean different things to different readers.
+ * Looks at every header of a layer of an OCI image, an uncompressed tar archive, up to its last byte, before anything
+ * is unpacked: after it has returned, GNU tar can unpack the same bytes into a folder and cannot write outside of it.
+ * Throws `invalid_input` with the entries that are absolute, leave the tree, go through a symbolic link, link to what
+ * is not there, are devices, or are what layers do not have; and for archives that are damaged, cut off, or mean
+ * different things to different readers.
  */
-export async function scanTar(stream: AsyncIterable<Uint8Array>, options: ScanOptions): Promise<ScannedTar> {
-  const { name = "the archive", whiteouts, below = emptyTree() } = options;
+export async function scanLayerTar(
+  stream: AsyncIterable<Uint8Array>,
+  { name, below }: ScanOptions,
+): Promise<ScannedLayer> {
   below.layers += 1;
-  const scan = { tree: below, replaced: [], removed: [], emptied: [] } as Scan;
+  const scan: Scan = { tree: below, replaced: [], removed: [], emptied: [] };
   const problems: Problem[] = [];
   let entries = 0;
   let size = 0;
-  try {
-    for await (const entry of readTarEntries(stream)) {
-      entries += 1;
-      size += entry.size;
-      const refusal = place(scan, entry, whiteouts);
-      if (refusal === undefined) continue;
-      problems.push({ file: name, message: `entry ${JSON.stringify(entry.path)}: ${refusal}` });
-      if (problems.length === shownProblems) break;
-    }
-  } catch (error) {
-    // A stream that fails has its own words: of a file that cannot be read, of somebody who has stopped it.
-    const own = !(error instanceof Error) || error instanceof NetkilnError || "syscall" in error;
-    if (own || error.name === "AbortError") throw error;
-    throw new NetkilnError("invalid_input", `${name} is no tar archive, or a damaged one: ${error.message}`, {
-      hint: "it has to be whole, and without sparse files; GNU tar, buildah and docker write such archives",
-    });
+  for await (const header of readTar(new ByteReader(stream), { name, hint })) {
+    entries += 1;
+    size += header.size;
+    const refusal = place(scan, header);
+    if (refusal === undefined) continue;
+    problems.push({ file: name, message: `entry ${JSON.stringify(toText(header.path))}: ${refusal}` });
+    if (problems.length === shownProblems) break;
   }
   if (problems.length > 0) throw refused(name, problems);
   return { entries, size, replaced: scan.replaced, removed: scan.removed, emptied: scan.emptied };
 }
 
 function refused(name: string, problems: readonly Problem[]): NetkilnError {
-  const devices = problems.some(({ message }) => message.endsWith(" device"));
+  const some = (end: string) => problems.some(({ message }) => message.endsWith(end));
   const many = problems.length === shownProblems ? "at least " : "";
   const count = countOf(problems.length, "unsafe entry", "unsafe entries");
+  const inside = "nothing of it was unpacked; pack the tree again with paths and links that stay inside it";
   return new NetkilnError("invalid_input", `${name} is refused: ${many}${count}`, {
     problems,
-    hint: devices
+    hint: some(" device")
       ? "pack the tree again without its devices (tar --exclude='./dev/*'): a booting node makes its own"
-      : "nothing of it was unpacked; pack the tree again with paths and links that stay inside it",
+      : some(foreign)
+        ? hint
+        : inside,
   });
 }
 
@@ -99,27 +97,41 @@ interface Scan {
   readonly emptied: string[];
 }
 
+/** What GNU tar can put into an archive, and no layer has. */
+const foreignTypes: readonly TarType[] = ["sparse file", "volume label"];
+const foreign = ", which layers do not have";
+
+/** An entry whose names are text, as paths of folders have to be that are removed before a layer is unpacked. */
+interface LayerEntry extends TarHeader {
+  readonly path: string;
+  readonly link: string;
+}
+
 /** Puts an entry into the tree; returns why it cannot be there. */
-function place(scan: Scan, entry: TarEntry, whiteouts: boolean): string | undefined {
-  if (entry.type.endsWith("device")) return `it is a ${entry.type}`;
+function place(scan: Scan, header: TarHeader): string | undefined {
+  if (header.type.endsWith("device")) return `it is a ${header.type}`;
+  if (foreignTypes.includes(header.type)) return `it is a ${header.type}${foreign}`;
+  const odd = [header.path, header.link].find((name) => !isText(name));
+  if (odd !== undefined) return `the name ${JSON.stringify(odd)} is not UTF-8`;
+  const entry = { ...header, path: toText(header.path), link: toText(header.link) };
   const parts = partsOf(entry.path);
   if (typeof parts === "string") return parts;
   const last = parts.at(-1);
-  if (last === undefined) return entry.type === "directory" ? undefined : "it stands for the root, and is no folder";
-  if (whiteouts && parts.some((part) => part.startsWith(whiteout))) return hide(scan, parts, entry);
+  if (last === undefined) return entry.type === "folder" ? undefined : "it stands for the root, and is no folder";
+  if (parts.some((part) => part.startsWith(whiteout))) return hide(scan, parts, entry);
   const parent = walk(scan, parts.slice(0, -1), "make");
   if (typeof parent === "string") return parent;
   const kind = kindOf(scan, entry);
-  if (kind !== "directory" && kind !== "symlink" && kind !== "other") return kind.refusal;
+  if (typeof kind === "object") return kind.refusal;
   const found = parent?.children.get(last);
   const layer = scan.tree.layers;
-  if (found?.kind === "directory" && kind === "directory") {
+  if (found?.kind === "folder" && kind === "folder") {
     found.layer = layer;
     return undefined;
   }
   if (found !== undefined) {
     // What an archive has made as a folder stays one, so that no later entry turns it into a link below others.
-    if (found.layer === layer && (found.kind === "directory") !== (kind === "directory")) {
+    if (found.layer === layer && (found.kind === "folder") !== (kind === "folder")) {
       return "it is there twice, as a folder and as something else";
     }
     if (found.layer < layer) scan.replaced.push(parts.join("/"));
@@ -128,9 +140,9 @@ function place(scan: Scan, entry: TarEntry, whiteouts: boolean): string | undefi
   return undefined;
 }
 
-function kindOf(scan: Scan, { type, link }: TarEntry): Place["kind"] | { readonly refusal: string } {
-  if (type === "directory" || type === "symlink") return type;
-  if (type !== "link") return "other";
+function kindOf(scan: Scan, { type, link }: LayerEntry): Place["kind"] | { readonly refusal: string } {
+  if (type === "folder" || type === "symbolic link") return type;
+  if (type !== "hard link") return "other";
   const parts = partsOf(link);
   const shown = JSON.stringify(link);
   if (typeof parts === "string") return { refusal: `it is a hard link to ${shown}, and ${parts}` };
@@ -138,12 +150,12 @@ function kindOf(scan: Scan, { type, link }: TarEntry): Place["kind"] | { readonl
   if (typeof parent === "string") return { refusal: `it is a hard link to ${shown}, and ${parent}` };
   const target = parent?.children.get(parts.at(-1) ?? "");
   if (target === undefined) return { refusal: `it is a hard link to ${shown}, which is not there` };
-  if (target.kind === "directory") return { refusal: `it is a hard link to the folder ${shown}` };
+  if (target.kind === "folder") return { refusal: `it is a hard link to the folder ${shown}` };
   // A hard link to a symbolic link is one.
   return target.kind;
 }
 
-function hide(scan: Scan, parts: readonly string[], { type, size }: TarEntry): string | undefined {
+function hide(scan: Scan, parts: readonly string[], { type, size }: LayerEntry): string | undefined {
   const last = parts.at(-1) ?? "";
   const hidden = last.slice(whiteout.length);
   if (!last.startsWith(whiteout)) return "it stands below a whiteout";
@@ -177,10 +189,10 @@ function walk(scan: Scan, parts: readonly string[], missing: "make" | "look"): P
     let next = here.children.get(part);
     if (next === undefined) {
       if (missing === "look") return undefined;
-      next = directory(scan.tree.layers);
+      next = folder(scan.tree.layers);
       here.children.set(part, next);
     }
-    if (next.kind === "symlink") return `the path goes through the symbolic link ${shown}`;
+    if (next.kind === "symbolic link") return `the path goes through the symbolic link ${shown}`;
     if (next.kind === "other") return `the path goes through ${shown}, which is no folder`;
     if (missing === "make") next.layer = scan.tree.layers;
     here = next;
@@ -188,8 +200,8 @@ function walk(scan: Scan, parts: readonly string[], missing: "make" | "look"): P
   return here;
 }
 
-function directory(layer: number): Place {
-  return { kind: "directory", layer, children: new Map() };
+function folder(layer: number): Place {
+  return { kind: "folder", layer, children: new Map() };
 }
 
 /** The parts of a path inside the tree, or why it is none. */

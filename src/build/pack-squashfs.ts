@@ -1,0 +1,68 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { run } from "../lib/exec.ts";
+import type { Digests } from "../lib/files.ts";
+import { countOf } from "../lib/yaml.ts";
+import { keepOfLayer } from "./keep-step.ts";
+import { packContent } from "./output/squashfs/content-pack.ts";
+import { contentsOf, imageEntries } from "./output/squashfs/from-view.ts";
+import { writeSquashfs } from "./output/squashfs/image.ts";
+import { openPack } from "./output/squashfs/pack-index.ts";
+import type { ContentFile } from "./output/squashfs/plan-blocks.ts";
+import type { TreeView } from "./view-tree.ts";
+import type { Work } from "./work.ts";
+
+const program = fileURLToPath(new URL("./inside/pack-content.ts", import.meta.url));
+/** Bytes; to store less is quicker than to start a process that does. */
+const smallLayer = 1 << 20;
+
+/**
+ * Makes a squashfs image of a tree in a folder. The contents of each layer are compressed once and kept, whatever trees
+ * the layer is in: an image is put together of what is there, so a small change costs a copy and new tables.
+ */
+export async function packSquashfs(view: TreeView, folder: string, work: Work): Promise<{ file: string } & Digests> {
+  const { context, plan, journal, signal } = work;
+  const { squashfsLevel: level } = context.settings;
+  const packs = [];
+  for (const layer of view.layers) packs.push(openPack(context.blobs.path(await keepContent(layer, level, work))));
+  const file = join(folder, "rootfs");
+  const [sha256, md5] = [createHash("sha256"), createHash("md5")];
+  const onChunk = (chunk: Buffer) => {
+    signal.throwIfAborted();
+    sha256.update(chunk);
+    md5.update(chunk);
+  };
+  const { size } = await writeSquashfs(imageEntries(view.root), packs, file, {
+    epoch: plan.inherited.epoch,
+    level,
+    onChunk,
+  });
+  journal.line(`squashfs of ${size} bytes, put together of the contents of ${countOf(packs.length, "layer")}`);
+  return { file, sha256: sha256.digest("hex"), md5: md5.digest("hex"), size };
+}
+
+/** Returns the digest of the content pack of a layer. */
+async function keepContent(layer: TreeView["layers"][number], level: number, work: Work) {
+  const { blobs } = work.context;
+  const { sha256 } = await keepOfLayer("content", layer.diffId, work, async (folder) => {
+    const pack = join(folder, "pack");
+    await storeContents(contentsOf(layer), pack, level, work);
+    return blobs.putFile(pack);
+  });
+  return sha256;
+}
+
+async function storeContents(
+  files: readonly ContentFile[],
+  pack: string,
+  level: number,
+  { signal }: Pick<Work, "signal">,
+): Promise<void> {
+  if (files.reduce((sum, { size }) => sum + size, 0) <= smallLayer) {
+    await packContent(files, pack, { level });
+    return;
+  }
+  const input = JSON.stringify({ files, pack, level });
+  await run([process.execPath, program], { name: "pack-content", input, signal });
+}
