@@ -15,10 +15,11 @@ import type { TreeEntry } from "../../src/build/output/squashfs/entry.ts";
 import { writeSquashfs } from "../../src/build/output/squashfs/image.ts";
 import { openPack, type Pack } from "../../src/build/output/squashfs/pack-index.ts";
 import { toBuffer } from "../../src/build/tree/byte-paths.ts";
-import { listTree, type Listed } from "../../src/build/tree/list.ts";
+import { listTree } from "../../src/build/tree/list.ts";
 import { wholeSeconds } from "../../src/build/tree/stack.ts";
 import { run } from "../../src/lib/exec.ts";
 import { digestFile, sha256 } from "../../src/lib/files.ts";
+import { kindOf } from "../support/entry-kind.ts";
 import { makeFolder } from "../support/server.ts";
 import { tool } from "../support/site.ts";
 
@@ -39,15 +40,6 @@ function noise(length: number, seed: string): Buffer {
     createHash("sha512").update(`${seed} ${part}`).digest(),
   );
   return Buffer.concat(parts).subarray(0, length);
-}
-
-function kindOf({ stats }: Listed): TreeEntry["kind"] {
-  if (stats.isFile()) return "file";
-  if (stats.isDirectory()) return "folder";
-  if (stats.isSymbolicLink()) return "symlink";
-  if (stats.isFIFO()) return "fifo";
-  if (stats.isSocket()) return "socket";
-  return stats.isBlockDevice() ? "block-device" : "character-device";
 }
 
 type Placed = TreeEntry & { readonly place: string };

@@ -16,12 +16,13 @@ import { writeSquashfs } from "../../src/build/output/squashfs/image.ts";
 import { openPack } from "../../src/build/output/squashfs/pack-index.ts";
 import { isText, toBuffer, toBytePath, type BytePath } from "../../src/build/tree/byte-paths.ts";
 import { listLayer } from "../../src/build/tree/listing.ts";
-import { listTree, type Listed } from "../../src/build/tree/list.ts";
+import { listTree } from "../../src/build/tree/list.ts";
 import { deviceOf, wholeSeconds } from "../../src/build/tree/stack.ts";
 import { viewLayers } from "../../src/build/tree/view.ts";
 import { xattrsOfTree } from "../../src/build/tree/xattrs.ts";
 import { run } from "../../src/lib/exec.ts";
 import { sha256 } from "../../src/lib/files.ts";
+import { kindOf } from "../support/entry-kind.ts";
 import { makeFolder } from "../support/server.ts";
 
 const seeds = Array.from({ length: 12 }, (_, seed) => seed);
@@ -213,15 +214,6 @@ function shown(entries: readonly TreeEntry[]): Record<string, Shown> {
     },
   ]);
   return Object.fromEntries(all) as Record<string, Shown>;
-}
-
-function kindOf({ stats }: Listed): TreeEntry["kind"] {
-  if (stats.isFile()) return "file";
-  if (stats.isDirectory()) return "folder";
-  if (stats.isSymbolicLink()) return "symlink";
-  if (stats.isFIFO()) return "fifo";
-  if (stats.isSocket()) return "socket";
-  return stats.isBlockDevice() ? "block-device" : "character-device";
 }
 
 /** What a mount shows, without sockets, which no layer holds. */
