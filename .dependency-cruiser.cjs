@@ -7,6 +7,7 @@ const rooms = {
   telemetry: [],
   job: [],
   artifact: [],
+  catalog: [],
   compliance: [],
   configuration: [],
   node: [],

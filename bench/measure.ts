@@ -75,7 +75,7 @@ const ticks = 100;
  * Processor time of a process and of the children that it has waited for (the fields utime to cstime of proc(5)), and
  * the same of the children that it has now.
  */
-function treeCpu(pid: number): number {
+export function treeCpu(pid: number): number {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
       .replace(/^.*\) /s, "")

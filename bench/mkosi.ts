@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { hostAptSources } from "../src/build/base/apt-sources.ts";
 import type { DebianSpec } from "../src/image/schema.ts";
+import { installMissing } from "./debian.ts";
 import { squashfsLevel } from "./site.ts";
 
 const configuration = "etc/slurm/slurm.conf";
@@ -74,25 +75,4 @@ async function configFor({ suite, components, packages }: DebianSpec): Promise<s
     ...["[Host]", "Incremental=yes"],
   ];
   return `${lines.join("\n")}\n`;
-}
-
-function installMissing(names: readonly string[]): void {
-  const missing = names.filter((name) => {
-    try {
-      const status = execFileSync("dpkg-query", ["-W", "-f=${db:Status-Status}", name], { stdio: "pipe" });
-      return status.toString() !== "installed";
-    } catch {
-      return true;
-    }
-  });
-  if (missing.length === 0) return;
-  console.log(`installing from Debian: ${missing.join(" ")}`);
-  const options = {
-    stdio: ["ignore", "ignore", "inherit"],
-    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-  };
-  const apt = (...args: string[]) =>
-    execFileSync("apt-get", ["-qq", "-o", "DPkg::Lock::Timeout=600", ...args], options as object);
-  apt("update");
-  apt("install", "-y", "--no-install-recommends", ...missing);
 }

@@ -1,5 +1,9 @@
 /** npm run bench NAME [-- OPTION...]: prints a table and, last, one line of JSON. */
-const benches = { build: () => import("./build.ts"), reproduce: () => import("./reproduce.ts") } as const;
+const benches = {
+  build: () => import("./build.ts"),
+  reproduce: () => import("./reproduce.ts"),
+  api: () => import("./api.ts"),
+} as const;
 
 const [name = "", ...options] = process.argv.slice(2);
 if (!(name in benches)) {

@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-tools="mmdebstrap ansible squashfs-tools strace qemu-system-x86 ipxe-qemu seabios git zstd libcap2-bin attr"
+tools="mmdebstrap ansible squashfs-tools strace qemu-system-x86 ipxe-qemu seabios git zstd openssh-client libcap2-bin attr openssl"
 case ${1-} in
   '') ;;
   tests)
@@ -17,7 +17,13 @@ case ${1-} in
     # other forms of the root
     tools="$tools erofs-utils cryptsetup-bin"
     # what reads our images and signatures
-    tools="$tools skopeo buildah podman docker-registry minisign"
+    tools="$tools skopeo buildah podman docker-registry minisign curl"
+    # what sat reads Kubernetes with
+    tools="$tools python3-kubernetes"
+    # what reads nodes' data
+    tools="$tools cloud-init"
+    # nodes to configure, and shells in images
+    tools="$tools openssh-server"
     ;;
   *)
     echo "setup: unknown word: $1 (there is: tests)" >&2
@@ -37,6 +43,8 @@ if [ -n "$missing" ]; then
   echo "setup: installing from Debian:$missing"
   log=$(mktemp)
   export DEBIAN_FRONTEND=noninteractive
+  # Only its parsers are wanted: with this file, which it looks for itself, it leaves the host alone when that boots.
+  case $missing in *cloud-init*) mkdir -p /etc/cloud && touch /etc/cloud/cloud-init.disabled ;; esac
   # shellcheck disable=SC2086 # words, on purpose
   if ! { apt-get -o DPkg::Lock::Timeout=600 update &&
          apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends $missing; } >"$log" 2>&1; then
@@ -45,7 +53,8 @@ if [ -n "$missing" ]; then
     exit 1
   fi
   rm -f "$log"
-  # Debian starts it on all addresses; the tests start one of their own on loopback.
+  # Debian starts them on all addresses; the tests start their own on loopback.
+  case $missing in *openssh-server*) systemctl disable --now ssh.service ssh.socket >/dev/null 2>&1 || true ;; esac
   case $missing in *docker-registry*) systemctl disable --now docker-registry >/dev/null 2>&1 || true ;; esac
 fi
 

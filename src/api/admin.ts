@@ -1,10 +1,15 @@
-import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
-import type { TokenStore } from "../access/index.ts";
-import { NetkilnError } from "../lib/errors.ts";
-import { registerBss, type BssParts } from "./csm/bss/routes.ts";
+import type { SecureContextOptions } from "node:tls";
+import fastify, { type FastifyInstance } from "fastify";
+import { admitCallers, type AdmissionParts } from "./admission.ts";
+import { csmServices, type CsmParts } from "./csm/services.ts";
+import { kubernetesService } from "./kubernetes/routes.ts";
+import { registerKeycloak, type KeycloakParts } from "./keycloak/routes.ts";
+import { registerAccounts } from "./native/accounts.ts";
 import { registerBootprep, type BootprepParts } from "./native/bootprep.ts";
 import { registerBoots, type BootsParts } from "./native/boots.ts";
 import { registerBuilds } from "./native/builds.ts";
+import { registerCertificate, type CertificateParts } from "./native/certificate.ts";
+import { registerConfigurationSessions, type ConfigurationSessionsParts } from "./native/configuration-sessions.ts";
 import { registerConfigurations } from "./native/configurations.ts";
 import { registerEvents } from "./native/events.ts";
 import { registerGroups } from "./native/groups.ts";
@@ -14,25 +19,35 @@ import { registerImageWork, type ImageWorkParts } from "./native/image-work.ts";
 import { registerImages, type ImagesParts } from "./native/images.ts";
 import { registerKeys } from "./native/keys.ts";
 import { registerNodes, type NodesParts } from "./native/nodes.ts";
+import { registerProducts, type ProductsParts } from "./native/products.ts";
 import { registerRecipes } from "./native/recipes.ts";
 import { registerSessions, type SessionsParts } from "./native/sessions.ts";
 import { registerStore, type StoreParts } from "./native/store.ts";
 import { registerTemplates } from "./native/templates.ts";
+import { registerTenants } from "./native/tenants.ts";
 import { registerTokens } from "./native/tokens.ts";
-import { setPrincipal } from "./principal.ts";
+import { registerOpenApi } from "./openapi/routes.ts";
 import { answerProblems } from "./problem.ts";
+import { registerService } from "./service.ts";
+import { registerVcs, type VcsParts } from "./vcs/routes.ts";
 
 type Second<F> = F extends (app: FastifyInstance, parts: infer P) => void ? P : never;
 
 export interface AdminParts
   extends
-    BssParts,
+    AdmissionParts,
+    CertificateParts,
+    CsmParts,
+    KeycloakParts,
     BootsParts,
+    ConfigurationSessionsParts,
     ImagesParts,
     ImageWorkParts,
     NodesParts,
+    ProductsParts,
     SessionsParts,
     StoreParts,
+    Second<typeof registerAccounts>,
     Second<typeof registerBlobs>,
     Second<typeof registerBuilds>,
     Second<typeof registerConfigurations>,
@@ -41,18 +56,47 @@ export interface AdminParts
     Second<typeof registerTokens> {
   readonly bootprep: BootprepParts;
   readonly version: string;
+  /** What sat needs beside the services, where it is wanted. */
+  readonly sat: Pick<VcsParts, "gitLogin" | "repositories"> | undefined;
 }
 
-/** The administrators' door: every route, behind a token when `tokens` is given and open when it is not. */
-export function openAdminDoor(parts: AdminParts, { requireToken }: { requireToken: boolean }): FastifyInstance {
-  const app = fastify({ forceCloseConnections: true });
+/** cray asks for the power of many nodes in one URL: some 6000 xnames fit. */
+const maxHeaderSize = 128 << 10;
+
+export interface AdminDoor {
+  /** Without it, whoever reaches the door is the local administrator. */
+  readonly requireToken: boolean;
+  /** Plain HTTP without it. */
+  readonly tls?: SecureContextOptions | undefined;
+  /** Whose X-Forwarded-For is believed. */
+  readonly trustedProxies?: readonly string[];
+}
+
+/** The administrators' door: every route. */
+export function openAdminDoor(
+  parts: AdminParts,
+  { requireToken, tls, trustedProxies = [] }: AdminDoor,
+): FastifyInstance {
+  // Fastify has a type of its own for servers with TLS; nothing here sees the difference.
+  const secured = tls === undefined ? { http: { maxHeaderSize } } : { https: { ...tls, maxHeaderSize } };
+  // Sources of CFS are named after URLs.
+  const app = fastify({
+    ...(secured as { http: { maxHeaderSize: number } }),
+    forceCloseConnections: true,
+    trustProxy: [...trustedProxies],
+    routerOptions: { maxParamLength: 1000 },
+  });
   answerProblems(app);
   // Nothing here is plain text, which fastify would take as well.
   app.removeContentTypeParser("text/plain");
-  if (requireToken) app.addHook("onRequest", async (request) => admit(parts.tokens, request));
-  app.get("/apis/netkiln/v1/version", async () => ({ version: parts.version }));
+  admitCallers(app, parts, { requireToken });
+  const services = csmServices(parts);
+  registerOpenApi(app, { services, version: parts.version });
+  registerKeycloak(app, parts);
+  app.get("/apis/netkiln/v1/version", { config: { tenants: true } }, async () => ({ version: parts.version }));
   registerRecipes(app, parts);
   registerConfigurations(app, parts);
+  registerConfigurationSessions(app, parts);
   registerImages(app, parts);
   registerImageWork(app, parts);
   registerBlobs(app, parts);
@@ -66,17 +110,16 @@ export function openAdminDoor(parts: AdminParts, { requireToken }: { requireToke
   registerSessions(app, parts);
   registerBoots(app, parts);
   registerEvents(app, parts);
+  registerProducts(app, parts);
   registerTokens(app, parts);
+  registerAccounts(app, parts);
+  registerTenants(app, parts);
+  registerCertificate(app, parts);
   registerKeys(app, parts);
-  registerBss(app, parts);
+  for (const service of services) registerService(app, service);
+  if (parts.sat !== undefined) {
+    registerService(app, kubernetesService({ ...parts, ...parts.sat }));
+    registerVcs(app, { ...parts, ...parts.sat }, { requireLogin: requireToken });
+  }
   return app;
-}
-
-async function admit(tokens: TokenStore, request: FastifyRequest): Promise<void> {
-  const secret = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
-  const name = secret === undefined ? undefined : await tokens.check(secret);
-  if (name !== undefined) return setPrincipal(request, name);
-  throw new NetkilnError("unauthorized", "this door needs a valid token (Authorization: Bearer ...)", {
-    hint: "make one on the server's host: netkiln tokens create NAME",
-  });
 }

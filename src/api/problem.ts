@@ -1,4 +1,4 @@
-import type { FastifyError, FastifyInstance, FastifyRequest } from "fastify";
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { errorCodes, NetkilnError, toErrorRecord } from "../lib/errors.ts";
 import { log } from "../lib/log.ts";
 
@@ -9,17 +9,27 @@ export const problemType = "application/problem+json";
 export function answerProblems(app: FastifyInstance): void {
   app.setNotFoundHandler(async (request, reply) => {
     const error = new NetkilnError("not_found", `there is no ${request.method} ${request.url.split("?")[0]}`);
-    return reply.code(404).type(problemType).send(problemOf(error));
+    return sendProblem(error, reply);
   });
   app.setErrorHandler(async (error: FastifyError | NetkilnError, request, reply) => {
     const known = error instanceof NetkilnError ? error : fromFastify(error, request);
-    if (known === undefined) log.error({ error, method: request.method, url: request.url }, "request failed");
+    if (known === undefined)
+      log.error({ error, method: request.method, url: withoutToken(request.url).slice(0, 500) }, "request failed");
     // fastify closes the connection here, and a client that is still sending would see that instead of the answer;
     // what it sends is read and thrown away without this.
     if (known?.code === "too_large") reply.removeHeader("connection");
     const shown = known ?? new NetkilnError("internal", "an unexpected error happened; the server's log has more");
-    return reply.code(errorCodes[shown.code].status).type(problemType).send(problemOf(shown));
+    return sendProblem(shown, reply);
   });
+}
+
+export function sendProblem(error: NetkilnError, reply: FastifyReply): FastifyReply {
+  return reply.code(errorCodes[error.code].status).type(problemType).send(problemOf(error));
+}
+
+/** Tokens of boots stand in paths, as cloud-init can send them nowhere else. */
+function withoutToken(url: string): string {
+  return url.replace(/(?<=\/boots\/)[^/?]+/g, "…");
 }
 
 function problemOf(error: NetkilnError) {

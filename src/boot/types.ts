@@ -1,6 +1,12 @@
 /** What a name of boot parameters means; a tag is `Default` or a role, and stands among the hosts as in BSS. */
 export type EntryKind = "host" | "mac" | "nid";
 
+export interface EntryKey {
+  readonly kind: EntryKind;
+  /** An xname, an alias, a tag; a canonical MAC; or a nid in decimal. */
+  readonly name: string;
+}
+
 /** What is to be booted. Links of the form s3://boot-images/IMAGE/FILE are files of our images. */
 export interface BootParameters {
   readonly params: string;
@@ -11,10 +17,7 @@ export interface BootParameters {
   readonly cloudInit: Readonly<Record<string, unknown>> | undefined;
 }
 
-export interface BootEntry extends BootParameters {
-  readonly kind: EntryKind;
-  /** An xname, an alias, `Default`, a role; a canonical MAC; or a nid in decimal. */
-  readonly name: string;
+export interface BootEntry extends BootParameters, EntryKey {
   /** UUID of the request that wrote the entry; it comes back with the node as `bss_referral_token=`. */
   readonly referralToken: string;
 }
@@ -27,3 +30,15 @@ export interface EntryNames {
 }
 
 export const defaultTag = "Default";
+
+/** Behind it stands the architecture, in iPXE's words, of nodes that are not known. */
+export const unknownPrefix = "Unknown-";
+
+export type BootFileKind = "kernel" | "initrd";
+
+/** A kernel or initrd as BSS lists them beside the hosts; `params` go with it wherever it is booted. */
+export interface BootFile {
+  readonly kind: BootFileKind;
+  readonly link: string;
+  readonly params: string;
+}

@@ -3,6 +3,7 @@ import type { BootprepFile, FileBase, FileImage, LateText, NameOrId } from "./fi
 import { isWaiting } from "./file.ts";
 import type { Planning } from "./planning.ts";
 import type { FoundImage, FoundRecipe, PlannedBase, PlannedImage } from "./ports.ts";
+import { findProductBase } from "./products.ts";
 import type { Variables } from "./variables.ts";
 
 /** Images of the file by their ref_name. */
@@ -47,11 +48,7 @@ export class ImageNames {
 
   async #lookUpBase(base: Exclude<FileBase, { kind: "image_ref" }>): Promise<FoundRecipe | FoundImage | undefined> {
     if (base.kind === "ims") return findOne(this.#planning, base.type, base.target);
-    return this.#planning.report(
-      base,
-      "product lookups need a product catalog, which this server does not have",
-      "use base: {ims: {type: recipe or image, name: ...}}",
-    );
+    return findProductBase(this.#planning, base);
   }
 
   #recordOf(image: FileImage): Promise<Variables | undefined> {

@@ -2,13 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatProblem, NetkilnError } from "../lib/errors.ts";
 import { planBootprep, readBootprep, type Plan, type PlanOptions, type PlanPorts } from "./index.ts";
-import type { ExistingConfiguration, ExistingTemplate, FoundImage, FoundRecipe } from "./index.ts";
+import type { ExistingConfiguration, ExistingTemplate, FoundImage, FoundRecipe, Product } from "./index.ts";
 
 interface World {
   readonly recipes?: readonly FoundRecipe[];
   readonly images?: readonly FoundImage[];
   readonly configurations?: readonly ExistingConfiguration[];
   readonly templates?: readonly ExistingTemplate[];
+  readonly products?: readonly Product[];
+  /** URLs by the names of sources. */
+  readonly sources?: Readonly<Record<string, string>>;
 }
 
 /** Repositories know the branches main and dev, commits of "c" and a digit, and the playbooks site.yml and gpu.yml. */
@@ -21,6 +24,12 @@ function portsOf(world: World): { readonly ports: PlanPorts; readonly asked: str
     findImages: async (query) => matching(world.images, query),
     findConfiguration: async (name) => world.configurations?.find((item) => item.name === name),
     findTemplate: async (name) => world.templates?.find((item) => item.name === name),
+    products: async () => world.products,
+    findSource: async (name) => {
+      const url = world.sources?.[name];
+      return url === undefined ? undefined : { url };
+    },
+    defaultPlaybook: async () => "site.yml",
     resolveCommit: async (url, reference, playbook) => {
       asked.push(`${url} ${JSON.stringify(reference)} ${playbook ?? "-"}`);
       if (url === "down:x") throw new NetkilnError("unreachable", "down does not answer");
@@ -63,16 +72,13 @@ async function problemsOf(input: Case): Promise<readonly string[]> {
 }
 
 const recipes = [{ id: "r1", name: "barebones", arch: "x86_64" }];
-const layer = {
-  url: "/site/ansible",
-  playbook: "site.yml",
-  branch: "main",
-  commit: "head-of-main",
-  specialParameters: {},
-};
+/** As a configuration keeps it. */
+const kept = { url: "/site/ansible", playbook: "site.yml", commit: "head-of-main", specialParameters: {} };
+const layer = { ...kept, headOf: "main" };
 
 test("a whole file becomes a plan, images after what they are based on", async () => {
-  const text = `configurations:
+  const text = `schema_version: 1.0.9
+configurations:
 - name: compute
   layers:
   - {git: {url: ./ansible, branch: main}}
@@ -116,8 +122,8 @@ session_templates:
         additionalInventory: {
           name: "inv",
           url: "/inventory",
-          branch: "dev",
           commit: "head-of-dev",
+          headOf: "dev",
         },
       },
     ],
@@ -175,10 +181,10 @@ session_templates:
 
 test("local urls become absolute, remote ones are left, and each question is asked once", async () => {
   const urls = ["./a", "a/b", "/abs", "file:///r", "https://h/r", "git@h:r", "ssh://h/r"];
-  const layers = [...urls, "./a"].map((url) => `  - {git: {url: "${url}", branch: main}}`).join("\n");
+  const layers = (urls: readonly string[]) => urls.map((url) => `  - {git: {url: "${url}", branch: main}}`).join("\n");
   const file = readBootprep({
     file: "f",
-    text: `configurations:\n- name: c\n  layers:\n${layers}`,
+    text: `configurations:\n- name: c\n  layers:\n${layers(urls)}\n- name: d\n  layers:\n${layers(["./a"])}`,
   });
   const { ports, asked } = portsOf({});
   await planBootprep(file, ports, { directory: "/site" });
@@ -216,7 +222,7 @@ session_templates:
     'f:5:47: configuration "c", layer 2: there is no nope.yml in /site/a',
     'f:6:30: configuration "c", layer 3: /site/a has no commit zz (it has main, dev)',
     'f:7:15: configuration "c", layer 4: product lookups need a product catalog, which this server does not have (use git.url)',
-    'f:8:14: configuration "c", layer 5: sources cannot be looked up by this server (use git.url)',
+    'f:8:14: configuration "c", layer 5: there is no source "s" (sources are made by clients of CFS, such as cray cfs sources create)',
     'f:9:44: configuration "c", additional_inventory: /site/i has no branch gone (it has main, dev)',
     'f:11:47: there is no recipe named "absent" (netkiln recipes list shows what there is)',
     'f:12:47: there are 2 recipes named "twice" (choose one by id: a, b)',
@@ -258,8 +264,8 @@ test("names that depend on a base are checked as soon as they are known", async 
 
 test("configurations: equal ones are reused, differing ones updated, unless a policy says otherwise", async () => {
   const text = (more: string) => `configurations:\n- {name: c, layers: [{git: {url: ansible, branch: main}}]${more}}`;
-  const equal: World = { configurations: [{ name: "c", layers: [layer] }] };
-  const old = { ...layer, commit: "c0" };
+  const equal: World = { configurations: [{ name: "c", layers: [kept] }] };
+  const old = { ...kept, commit: "c0" };
   const differing: World = { configurations: [{ name: "c", layers: [old] }] };
   const cases: readonly (readonly [string, World, PlanOptions["existing"], string, string])[] = [
     ["", {}, undefined, "create", "head-of-main"],
@@ -288,8 +294,8 @@ test("configurations: equal ones are reused, differing ones updated, unless a po
 
 test("a kept configuration needs nothing of what the file says about it", async () => {
   const text = "configurations:\n- {name: c, if_exists: skip, layers: [{product: {name: p, version: '1'}}]}";
-  const plan = await planOf({ text, world: { configurations: [{ name: "c", layers: [layer] }] } });
-  assert.deepEqual(plan.configurations, [{ name: "c", action: "skip", layers: [layer] }]);
+  const plan = await planOf({ text, world: { configurations: [{ name: "c", layers: [kept] }] } });
+  assert.deepEqual(plan.configurations, [{ name: "c", action: "skip", layers: [kept] }]);
 });
 
 test("images: built by default, kept by skip, replaced by overwrite, refused by abort", async () => {
@@ -443,6 +449,9 @@ test("warnings of the file are carried to the plan", async () => {
   const text = "images:\n- {name: a, ims: {is_recipe: true, id: r1}}";
   assert.deepEqual(
     (await planOf({ text, world: { recipes } })).warnings.map((warning) => [warning.line, warning.column]),
-    [[2, 13]],
+    [
+      [1, 1],
+      [2, 13],
+    ],
   );
 });

@@ -99,6 +99,9 @@ function askedOnce(ports: PlanPorts): PlanPorts {
     findImages: once("images", (query) => ports.findImages(query)),
     findConfiguration: once("configuration", (name) => ports.findConfiguration(name)),
     findTemplate: once("template", (name) => ports.findTemplate(name)),
+    products: once("products", () => ports.products()),
+    findSource: once("source", (name) => ports.findSource(name)),
+    defaultPlaybook: once("playbook", () => ports.defaultPlaybook()),
     resolveCommit: once("commit", (url, reference, playbook) => ports.resolveCommit(url, reference, playbook)),
   };
 }

@@ -40,6 +40,13 @@ export interface ExistingTemplate {
   readonly bootSets: BootSets;
 }
 
+/** A version of a product, as CSM's product catalog has it. */
+export interface Product {
+  readonly name: string;
+  readonly version: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
 /** Read-only. A NetkilnError of `not_found` or `invalid_input` becomes a mistake with a place; any other stops the plan. */
 export interface PlanPorts {
   /** Names are not unique: all that match. */
@@ -52,6 +59,20 @@ export interface PlanPorts {
    * playbook names it as it was given, which is how its place is found.
    */
   resolveCommit(url: string, reference: CommitReference, playbook?: string): Promise<ResolvedCommit>;
+  /** Every version of every product; undefined where there is no product catalog. */
+  products(): Promise<readonly Product[] | undefined>;
+  /** Where the repository of a source of CFS is. */
+  findSource(name: string): Promise<{ readonly url: string } | undefined>;
+  /** What a layer runs that names no playbook. */
+  defaultPlaybook(): Promise<string>;
+}
+
+/** The git repository of the HPC software recipe, from which variables come. */
+export interface RecipePorts {
+  /** Undefined where no such repository is known. */
+  branches(): Promise<readonly string[] | undefined>;
+  /** The text of a file at the head of a branch. */
+  read(branch: string, path: string): Promise<string>;
 }
 
 export interface PlanOptions {
@@ -59,6 +80,8 @@ export interface PlanOptions {
   readonly directory: string;
   /** Sections to carry out; all without it. */
   readonly limit?: readonly Section[];
+  /** As sat does by default: configurations keep commits and not the branches that they were taken from. */
+  readonly resolveBranches?: boolean;
   /** From the command line; wins over `if_exists` in the file. */
   readonly existing?: {
     readonly configurations?: ExistsPolicy;
@@ -67,20 +90,21 @@ export interface PlanOptions {
   };
 }
 
-export interface PlannedLayer {
-  readonly name?: string;
-  readonly url: string;
-  readonly playbook: string;
-  readonly branch?: string;
-  readonly commit: string;
-  readonly specialParameters: SpecialParameters;
-}
-
 export interface PlannedInventory {
   readonly name?: string;
   readonly url: string;
+  /** The source that says where the repository is. */
+  readonly source?: string;
+  /** Only where the configuration is to keep it. */
   readonly branch?: string;
   readonly commit: string;
+  /** What the commit was found by, for those who read the plan; no part of the configuration. */
+  readonly headOf?: string;
+}
+
+export interface PlannedLayer extends PlannedInventory {
+  readonly playbook: string;
+  readonly specialParameters: SpecialParameters;
 }
 
 /** `reuse`: it exists and is equal. `skip`: it exists and stays, whatever it says; its content here is the existing one. */

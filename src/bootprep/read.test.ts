@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatProblem, NetkilnError } from "../lib/errors.ts";
 import { readBootprep } from "./read.ts";
-import { checkSchemaVersion } from "./schema.ts";
+import { checkSchemaVersion } from "./schema-version.ts";
 import type { Variables } from "./variables.ts";
 
 function problemsOf(text: string, variables: Variables = {}): readonly string[] {
@@ -282,7 +282,11 @@ test("the schema version decides whether a file is read", () => {
   assert.deepEqual(problemsOf("schema_version: '1.0'"), [
     'f:1:17: schema_version: "1.0" is not a version (write it as in 1.0.9)',
   ]);
-  assert.equal(readBootprep({ file: "f", text: "images: []" }).schemaVersion, "1.0.0");
+  const unversioned = readBootprep({ file: "f", text: "images: []" });
+  assert.equal(unversioned.schemaVersion, "1.0.0");
+  assert.deepEqual(unversioned.warnings.map(formatProblem), [
+    "f:1:1: schema_version is missing; 1.0.0 is assumed (write schema_version: 1.0.9)",
+  ]);
   assert.equal(checkSchemaVersion("1.0.2").verdict, "ok");
   assert.equal(checkSchemaVersion("1.1.9", "1.2.0").verdict, "warning");
   assert.equal(checkSchemaVersion("2.0.0", "1.2.0").verdict, "mistake");
@@ -291,25 +295,26 @@ test("the schema version decides whether a file is read", () => {
 test("deprecated forms are read, with a warning", () => {
   const read = readBootprep({
     file: "f",
-    text: `images:
+    text: `schema_version: 1.0.0
+images:
 - {name: a, ims: {is_recipe: true, name: r}}
 session_templates:
 - {name: t, image: a, configuration: c, bos_parameters: {boot_sets: {x: {}}, other: 1}}
 `,
   });
   const base = {
-    line: 2,
+    line: 3,
     column: 18,
     kind: "ims",
     type: "recipe",
-    target: { line: 2, column: 42, text: "r", by: "name" },
+    target: { line: 3, column: 42, text: "r", by: "name" },
   };
   assert.deepEqual(read.images[0]?.base, base);
-  assert.deepEqual(read.templates[0]?.image, { kind: "either", line: 4, column: 20, text: "a" });
+  assert.deepEqual(read.templates[0]?.image, { kind: "either", line: 5, column: 20, text: "a" });
   assert.deepEqual(read.warnings.map(formatProblem), [
-    "f:2:13: images[0].ims is deprecated (write base: {ims: {type: recipe or image, ...}} instead)",
-    "f:4:20: session_templates[0].image as plain text is deprecated (write image: {image_ref: ...} or image: {ims: {name: ...}} instead)",
-    "f:4:78: session_templates[0].bos_parameters.other has no effect: only boot_sets is read",
+    "f:3:13: images[0].ims is deprecated (write base: {ims: {type: recipe or image, ...}} instead)",
+    "f:5:20: session_templates[0].image as plain text is deprecated (write image: {image_ref: ...} or image: {ims: {name: ...}} instead)",
+    "f:5:78: session_templates[0].bos_parameters.other has no effect: only boot_sets is read",
   ]);
 });
 

@@ -18,7 +18,8 @@ import type {
   Text,
 } from "./file.ts";
 import { checkReferences, deprecations } from "./references.ts";
-import { bootprepSchema, checkSchemaVersion, type RawConfiguration, type RawImage, type RawLayer } from "./schema.ts";
+import { checkSchemaVersion, currentSchemaVersion } from "./schema-version.ts";
+import { bootprepSchema, type RawConfiguration, type RawImage, type RawLayer } from "./schema.ts";
 import type { RawBootprepFile, RawSessionTemplate } from "./schema.ts";
 import { checkShape, isMapping } from "./shape.ts";
 import { readyText, renderTexts, valueAt, type Path, type Texts } from "./texts.ts";
@@ -74,7 +75,12 @@ function checkVersion(source: YamlSource): {
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
 } {
-  const version = valueAt(source.value, ["schema_version"]) ?? unversioned;
+  const version = valueAt(source.value, ["schema_version"]);
+  if (version === undefined && isMapping(source.value)) {
+    const message = `schema_version is missing; ${unversioned} is assumed`;
+    const hint = `write schema_version: ${currentSchemaVersion}`;
+    return { problems: [], warnings: [{ file: source.file, ...source.at([]), message, hint }] };
+  }
   if (typeof version !== "string") return { problems: [], warnings: [] };
   const { verdict, message, hint } = checkSchemaVersion(version);
   const problem: Problem = {

@@ -13,6 +13,12 @@ export interface RunItem {
   readonly build?: string;
   /** The image's id. */
   readonly image?: string;
+  /** What the plan does with it; not known of runs of before 0.2.0. */
+  readonly action?: string;
+  /** The configuration of an image or a session template. */
+  readonly configuration?: string;
+  /** The Ansible groups of an image that is configured. */
+  readonly groups?: readonly string[];
   readonly error?: ErrorRecord;
 }
 
@@ -48,10 +54,20 @@ export interface RunPorts {
 }
 
 export function itemsOf(plan: Plan): RunItem[] {
+  const state = "waiting";
   return [
-    ...plan.configurations.map(({ name }): RunItem => ({ section: "configuration", name, state: "waiting" })),
-    ...plan.images.map(({ name }): RunItem => ({ section: "image", name, state: "waiting" })),
-    ...plan.templates.map(({ name }): RunItem => ({ section: "session_template", name, state: "waiting" })),
+    ...plan.configurations.map(({ name, action }): RunItem => ({ section: "configuration", name, action, state })),
+    ...plan.images.map((image): RunItem => {
+      const { name, action } = image;
+      const item = { section: "image", name, action, state } as const;
+      if (image.action === "skip" || image.configuration === undefined) return item;
+      return { ...item, configuration: image.configuration, groups: image.groups };
+    }),
+    ...plan.templates.map((template): RunItem => {
+      const { name, action } = template;
+      const item = { section: "session_template", name, action, state } as const;
+      return template.action === "skip" ? item : { ...item, configuration: template.configuration };
+    }),
   ];
 }
 

@@ -8,10 +8,23 @@ import type { Problem } from "../lib/errors.ts";
 
 const missing = "is missing";
 
-/** The keys that each mapping knows, to tell unknown ones and near misses. */
-const knownKeys = new WeakMap<z.ZodType, readonly string[]>();
+/** How a schema of this file is made up: what its mistakes are told by, and what it is shown to people by. */
+export type Structure =
+  | { readonly kind: "mapping"; readonly shape: z.ZodRawShape; readonly rules: MappingRules }
+  | { readonly kind: "choice"; readonly forms: readonly z.ZodType[]; readonly keys: readonly string[] }
+  | { readonly kind: "table"; readonly item: z.ZodType };
+
+const structures = new WeakMap<z.ZodType, Structure>();
+
+export function structureOf(schema: z.ZodType): Structure | undefined {
+  return structures.get(schema);
+}
 
 export interface MappingRules {
+  /** What it is, for those who read the schema. */
+  readonly about?: string;
+  /** Another form took its place. */
+  readonly deprecated?: boolean;
   /** Unknown keys are carried along instead of refused. */
   readonly open?: boolean;
   /** `[key, companion]`: the first is of no use without the second. */
@@ -42,7 +55,7 @@ export function mapping<S extends z.ZodRawShape>(shape: S, rules: MappingRules =
     if (rules.notEmpty === true && given.length === 0) refuse(context, value, `one of ${keys.join(", ")} is needed`);
     return delegate(context, object, value) as z.output<z.ZodObject<S>>;
   });
-  knownKeys.set(schema, keys);
+  structures.set(schema, { kind: "mapping", shape, rules });
   return schema;
 }
 
@@ -71,7 +84,7 @@ export function oneOf<C extends Readonly<Record<string, z.ZodType>>>(forms: C, c
         : `only one of ${listOf(chosen, "and")} can be given`;
     return refuse(context, value, message);
   });
-  knownKeys.set(schema, keys);
+  structures.set(schema, { kind: "choice", forms: Object.values(forms), keys });
   return schema;
 }
 
@@ -92,20 +105,25 @@ export function list<T extends z.ZodType>(item: T): z.ZodArray<T> {
   return z.array(item, { error: (issue) => describeType("a list", issue.input) });
 }
 
-/** Text, or whatever else the schema says. */
-export function textOr<T extends z.ZodType>(schema: T) {
-  return z
+/** Text, or whatever else the schema says. `plain` says what the text is. */
+export function textOr<T extends z.ZodType>(plain: z.ZodString, schema: T) {
+  const either = z
     .unknown()
     .transform((value, context): string | z.output<T> =>
       typeof value === "string" ? value : (delegate(context, schema, value) as z.output<T>),
     );
+  structures.set(either, { kind: "choice", forms: [schema, plain], keys: [] });
+  return either;
 }
 
 /** A mapping from names that the operator chooses to values of one kind; an empty one is a mistake. */
-export function table<T extends z.ZodType>(item: T, noun: string) {
-  return z
+export function table<T extends z.ZodType>(item: T, noun: string, about: string) {
+  const schema = z
     .record(z.string(), item, { error: (issue) => describeType("a mapping", issue.input) })
-    .refine((entries) => Object.keys(entries).length > 0, `at least one ${noun} is needed`);
+    .refine((entries) => Object.keys(entries).length > 0, `at least one ${noun} is needed`)
+    .describe(about);
+  structures.set(schema, { kind: "table", item });
+  return schema;
 }
 
 /** All mistakes of a parsed document, each at the line and column of the value or key that is wrong. */
@@ -137,7 +155,9 @@ export function listOf(words: readonly string[], conjunction: "and" | "or"): str
 }
 
 function keysOf(schema: z.ZodType): readonly string[] {
-  return knownKeys.get(schema) ?? [];
+  const structure = structures.get(schema);
+  if (structure?.kind === "mapping") return Object.keys(structure.shape);
+  return structure?.kind === "choice" ? structure.keys : [];
 }
 
 function reportUnknown(

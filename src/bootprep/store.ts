@@ -38,6 +38,8 @@ export const migrations: Record<string, Migration> = {
 export interface RunStore {
   create(file: string, plan: Plan): Promise<Run>;
   find(id: string): Promise<Run | undefined>;
+  /** What a run carries out. */
+  plan(id: string): Promise<Plan | undefined>;
   /** Newest first. */
   list(page: { limit: number; after?: string | undefined }): Promise<Run[]>;
   unfinished(): Promise<{ run: Run; plan: Plan }[]>;
@@ -66,6 +68,10 @@ export function openRunStore(database: Database): RunStore {
     find: async (id) => {
       const row = await newest().where("id", "=", id).executeTakeFirst();
       return row === undefined ? undefined : toRun(row);
+    },
+    plan: async (id) => {
+      const row = await newest().where("id", "=", id).executeTakeFirst();
+      return row === undefined ? undefined : (JSON.parse(row.plan) as Plan);
     },
     list: async ({ limit, after }) => {
       const older = sql<boolean>`sequence < (select sequence from bootprep_run where id = ${after ?? ""})`;

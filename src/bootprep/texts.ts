@@ -17,9 +17,9 @@ export interface Texts {
 }
 
 /**
- * Where templates are understood. The contract marks fewer fields, but sat renders these too (playbook, git.url,
- * git.commit, base.ims, image.ims, image_ref, additional_inventory: the @jinja_rendered properties under
- * sat/cli/bootprep/input/), and published files rely on it for playbook. `*` is any key, `**` everything below.
+ * Where templates are understood: the fields that the contract marks, and those that sat renders besides (playbook,
+ * git.url, commits, source, additional_inventory, base.ims, a template's image: the @jinja_rendered properties under
+ * sat/cli/bootprep/input/). Published files rely on it for playbook. `*` is any key, `**` everything below.
  */
 const plainTemplates = [
   "configurations.*.name",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatProblem, NetkilnError } from "../lib/errors.ts";
-import { collectVariables, pathsUnder, renderValue } from "./variables.ts";
+import { collectVariables, listVariables, pathsUnder, renderValue } from "./variables.ts";
 
 test("later sources win, mappings merge, top-level hyphens become underscores", () => {
   const variables = collectVariables({
@@ -20,6 +20,20 @@ test("later sources win, mappings merge, top-level hyphens become underscores", 
     list: { x: "1" },
     site: "",
   });
+});
+
+test("every variable is listed with what gave it its value", () => {
+  const files = [
+    { file: "recipe", text: "cos: {version: 1, b: x}\nslingshot-host: {v: 2}\nlist: [1, 2]\nempty: {}" },
+    { file: "site.yaml", text: "cos: {version: 2}\nlist: {a: 1}" },
+  ];
+  assert.deepEqual(listVariables({ files, assignments: ["cos.version=3", "cos.version=4"] }), [
+    { name: "cos.b", value: "x", source: "recipe" },
+    { name: "cos.version", value: "4", source: "--vars" },
+    { name: "empty", value: {}, source: "recipe" },
+    { name: "list.a", value: 1, source: "site.yaml" },
+    { name: "slingshot_host.v", value: 2, source: "recipe" },
+  ]);
 });
 
 test("a variable named __proto__ changes nothing but itself", () => {
@@ -103,6 +117,22 @@ test("other mistakes keep the engine's words", () => {
   assert.deepEqual(renderValue("{{ text | nope }}", variables), {
     message: "the template cannot be rendered: unknown filter: filter nope is unknown",
   });
+});
+
+test("a template reaches nothing but its variables", () => {
+  const templates = [
+    "{{ ''.__class__.__mro__ }}",
+    "{{ default.constructor }}",
+    "{{ items.constructor.constructor('return process')() }}",
+    "{{ self }}",
+    "{% include '/etc/passwd' %}",
+    "{{ process.env.HOME }}",
+    "{{ default.__proto__ }}",
+  ];
+  for (const template of templates) {
+    const result = renderValue(template, variables);
+    assert.ok("message" in result, `${template} gives ${JSON.stringify(result)}`);
+  }
 });
 
 test("a template that would break the engine is refused, and the engine lives on", () => {

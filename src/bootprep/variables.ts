@@ -6,11 +6,30 @@ import { isMapping, nearest } from "./shape.ts";
 
 export type Variables = Readonly<Record<string, unknown>>;
 
+export interface VariableFile {
+  /** How it is called in messages, and where a variable is said to come from. */
+  readonly file: string;
+  readonly text: string;
+}
+
 export interface VariableSources {
-  /** Documents of `--vars-file`; a later one wins. */
-  readonly files?: readonly { readonly file: string; readonly text: string }[];
+  /** The lowest first: that of the HPC software recipe, then those of `--vars-file`. */
+  readonly files?: readonly VariableFile[];
   /** `--vars a.b=text`; each wins over the files and over those before it. */
   readonly assignments?: readonly string[];
+}
+
+/** A variable by its dotted name, and what gave it its value. */
+export interface ListedVariable {
+  readonly name: string;
+  readonly value: unknown;
+  readonly source: string;
+}
+
+/** What one source says. */
+interface Layer {
+  readonly source: string;
+  readonly variables: Variables;
 }
 
 /**
@@ -19,13 +38,29 @@ export interface VariableSources {
  * Throws one `invalid_input` with every mistake of every source.
  */
 export function collectVariables(sources: VariableSources): Variables {
+  return readLayers(sources).reduce<Variables>((merged, { variables }) => merge(merged, variables), {});
+}
+
+/** Every variable that collectVariables gives, in the order of their names; throws as it does. */
+export function listVariables(sources: VariableSources): readonly ListedVariable[] {
+  const layers = readLayers(sources);
+  const merged = layers.reduce<Variables>((all, { variables }) => merge(all, variables), {});
+  const leaves = [...leavesOf(merged, [])].map(({ path, value }) => ({
+    name: path.join("."),
+    value,
+    source: layers.findLast(({ variables }) => isKnown(path, variables))?.source ?? "",
+  }));
+  return leaves.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+function readLayers({ files = [], assignments = [] }: VariableSources): readonly Layer[] {
   const problems: Problem[] = [];
-  let variables: Variables = {};
-  for (const { file, text } of sources.files ?? []) {
+  const layers: Layer[] = [];
+  for (const { file, text } of files) {
     const source = parseYaml(text, file);
     problems.push(...source.problems);
     if (source.problems.length > 0) continue;
-    if (isMapping(source.value)) variables = merge(variables, underscored(source.value));
+    if (isMapping(source.value)) layers.push({ source: file, variables: underscored(source.value) });
     else
       problems.push({
         file,
@@ -34,7 +69,7 @@ export function collectVariables(sources: VariableSources): Variables {
         message: "a variables file must be a mapping of names to values",
       });
   }
-  for (const assignment of sources.assignments ?? []) {
+  for (const assignment of assignments) {
     const split = assignment.indexOf("=");
     const path = assignment.slice(0, Math.max(split, 0)).split(".");
     if (split < 1 || path.includes("")) {
@@ -48,12 +83,10 @@ export function collectVariables(sources: VariableSources): Variables {
       (value, key) => Object.fromEntries([[key, value]]),
       assignment.slice(split + 1),
     );
-    variables = merge(variables, underscored(nested as Record<string, unknown>));
+    layers.push({ source: "--vars", variables: underscored(nested as Record<string, unknown>) });
   }
-  if (problems.length > 0) {
-    throw new NetkilnError("invalid_input", `the variables have ${countOf(problems.length, "mistake")}`, { problems });
-  }
-  return variables;
+  if (problems.length === 0) return layers;
+  throw new NetkilnError("invalid_input", `the variables have ${countOf(problems.length, "mistake")}`, { problems });
 }
 
 /**
@@ -103,7 +136,7 @@ function hintFor(names: readonly string[], variables: Variables): string {
   const give = "give it with --vars or in a --vars-file";
   const [name, ...others] = names;
   if (name === undefined || others.length > 0) return give;
-  const meant = nearest(name, [...leafNames(variables, "", 0)]);
+  const meant = nearest(name, leafNames(variables));
   if (meant !== undefined) return `did you mean ${meant}?`;
   const root = name.split(".")[0] ?? "";
   const siblings = Object.hasOwn(variables, root) ? variables[root] : undefined;
@@ -193,9 +226,18 @@ function merge(lower: Variables, upper: Variables): Variables {
 }
 
 /** Dotted names of everything that is no mapping; a few levels are enough for a hint. */
-function* leafNames(variables: Variables, prefix: string, depth: number): Generator<string> {
+function leafNames(variables: Variables): readonly string[] {
+  return [...leavesOf(variables, [])].filter(({ path }) => path.length <= 5).map(({ path }) => path.join("."));
+}
+
+/** Everything that is no mapping, and mappings that are empty. */
+function* leavesOf(
+  variables: Variables,
+  above: readonly string[],
+): Generator<{ readonly path: readonly string[]; readonly value: unknown }> {
   for (const [name, value] of Object.entries(variables)) {
-    if (isMapping(value) && depth < 4) yield* leafNames(value, `${prefix}${name}.`, depth + 1);
-    else yield `${prefix}${name}`;
+    const path = [...above, name];
+    if (isMapping(value) && Object.keys(value).length > 0) yield* leavesOf(value, path);
+    else yield { path, value };
   }
 }

@@ -1,15 +1,56 @@
 import { fileURLToPath } from "node:url";
-import type { ChecksFile, Verdict } from "../compliance/index.ts";
-import { runInSandbox, type Sandbox } from "./sandbox/sandbox.ts";
+import {
+  evaluateGate,
+  parseAllChecks,
+  type ChecksFile,
+  type CommandOutcome,
+  type Verdict,
+} from "../compliance/index.ts";
+import { talkInSandbox, type Sandbox } from "./sandbox/sandbox.ts";
+import { readerOf } from "./tree/reader.ts";
+import type { LazyView } from "./view-tree.ts";
 
-const program = fileURLToPath(new URL("./inside/gate.ts", import.meta.url));
+const program = fileURLToPath(new URL("./inside/run-commands.ts", import.meta.url));
 
-/** Holds the checks against a tree that is not started; commands run in it without a network, on a throw-away copy. */
-export async function runGate(checks: readonly ChecksFile[], sandbox: Sandbox, signal: AbortSignal): Promise<Verdict> {
-  const { stdout } = await runInSandbox(
-    sandbox,
-    { at: "host", argv: [process.execPath, program] },
-    { input: JSON.stringify(checks), signal },
-  );
-  return JSON.parse(stdout) as Verdict;
+/**
+ * Holds the checks against a tree that is not started. What they say of its files is looked up in the view of it;
+ * commands run in the sandbox, without a network, on a throw-away copy. Throws `invalid_input` with every mistake in
+ * the checks before anything is looked at.
+ */
+export async function runGate(
+  checks: readonly ChecksFile[],
+  view: LazyView,
+  sandbox: Sandbox,
+  signal: AbortSignal,
+): Promise<Verdict> {
+  const parsed = parseAllChecks(checks);
+  const hasCommands = parsed.some(({ resources }) => resources.some(({ kind }) => kind === "command"));
+  // Started now: it is there when everything else has been looked at.
+  const runner = hasCommands
+    ? talkInSandbox(sandbox, { at: "host", argv: [process.execPath, program] }, { name: "the gate", signal })
+    : undefined;
+  let broken: { readonly error: unknown } | undefined;
+  try {
+    const verdict = await evaluateGate({
+      checks: parsed,
+      tree: readerOf((await view()).root),
+      runCommand: async (command, { timeoutMs }) => {
+        if (broken !== undefined) throw broken.error;
+        signal.throwIfAborted();
+        const answer = await runner?.ask(JSON.stringify({ command, timeoutMs })).catch((error: unknown) => {
+          broken = { error };
+          throw error;
+        });
+        const outcome = JSON.parse(answer ?? "{}") as CommandOutcome | { readonly error: string };
+        if ("error" in outcome) throw new Error(outcome.error);
+        return outcome;
+      },
+    });
+    // Commands that were stopped, and a sandbox that broke, are no verdict.
+    signal.throwIfAborted();
+    if (broken !== undefined) throw broken.error;
+    return verdict;
+  } finally {
+    await runner?.end();
+  }
 }

@@ -74,9 +74,8 @@ export async function keepOfLayer(
   { context, signal }: Pick<Work, "context" | "signal">,
   makeFile: (folder: string) => Promise<Digests>,
 ): Promise<Digests> {
-  const inputs = layerPartInputs(context.settings.squashfsLevel)[kind];
-  const key = stepKey(kind, inputs, layer);
-  const find = async () => (await findKept(key, context))?.file;
+  const { inputs, key } = layerPart(kind, layer, context);
+  const find = () => findOfLayer(kind, layer, context);
   const make = async () => {
     const other = await find();
     if (other !== undefined) return other;
@@ -89,6 +88,20 @@ export async function keepOfLayer(
   };
   // In turns, and not one for all: a build that is stopped must not take along others that want the same.
   return (await find()) ?? context.turns.take(key, () => alone(key, context, signal, make));
+}
+
+/** What is kept of a layer already. */
+export async function findOfLayer(
+  kind: LayerPartKind,
+  layer: string,
+  context: BuildContext,
+): Promise<Digests | undefined> {
+  return (await findKept(layerPart(kind, layer, context).key, context))?.file;
+}
+
+function layerPart(kind: LayerPartKind, layer: string, { settings }: Pick<BuildContext, "settings">) {
+  const inputs = layerPartInputs(settings.squashfsLevel)[kind];
+  return { inputs, key: stepKey(kind, inputs, layer) };
 }
 
 async function findKept(key: string, context: BuildContext): Promise<StepResult | undefined> {

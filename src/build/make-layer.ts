@@ -67,7 +67,7 @@ export function buildIdOf(releaseKey: string): string {
 type ChangeStep = Exclude<LayerStep, { readonly kind: "base" | "files" | "release" }>;
 
 async function changeTree(step: ChangeStep, epoch: number, sandbox: Sandbox, work: Work): Promise<void> {
-  const { git, blobs } = work.context;
+  const { git, blobs, packedModules } = work.context;
   const options = streamedRun(work);
   switch (step.kind) {
     case "packages":
@@ -83,10 +83,10 @@ async function changeTree(step: ChangeStep, epoch: number, sandbox: Sandbox, wor
       );
     }
     case "ansible":
-      await applyAnsibleLayer({ ...step, ...step.options }, epoch, git, sandbox, options);
+      await applyAnsibleLayer({ ...step, ...step.options }, epoch, git, sandbox, { ...options, packedModules });
       return;
     case "playbook":
-      await applyRecipePlaybook({ ...step, ...step.options }, epoch, blobs, sandbox, options);
+      await applyRecipePlaybook({ ...step, ...step.options }, epoch, blobs, sandbox, { ...options, packedModules });
       return;
   }
 }

@@ -13,6 +13,7 @@ import { digestLayer } from "./tree/archive.ts";
 import { pruneUnchanged } from "./tree/prune.ts";
 import { openStack } from "./tree/stack.ts";
 import type { LayerStep, PlannedTreeStep, TreeStep } from "./types.ts";
+import { readAhead } from "./view-tree.ts";
 import type { Tree, Work } from "./work.ts";
 
 /** Makes the tree, a layer for each step that changes it. */
@@ -41,6 +42,7 @@ async function keepLayer(planned: PlannedTreeStep, step: LayerStep, below: Tree,
   const { layer, chain, downloads } = await keepStep(complete, below.chain, work, async (folder) => {
     const upper = join(folder, "tree");
     await makeUpper(upper, below, work);
+    void readAhead(below, work);
     const downloads = await makeLayer({ step, planned: complete, key, below, upper, folder }, work);
     return { ...(await commit(upper, step, complete, below, work)), ...(downloads !== undefined && { downloads }) };
   });

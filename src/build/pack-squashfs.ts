@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "../lib/exec.ts";
@@ -8,9 +7,8 @@ import { keepOfLayer } from "./keep-step.ts";
 import { packContent } from "./output/squashfs/content-pack.ts";
 import { contentsOf, imageEntries } from "./output/squashfs/from-view.ts";
 import { writeSquashfs } from "./output/squashfs/image.ts";
-import { openPack } from "./output/squashfs/pack-index.ts";
 import type { ContentFile } from "./output/squashfs/plan-blocks.ts";
-import type { TreeView } from "./view-tree.ts";
+import { readPack, type TreeView } from "./view-tree.ts";
 import type { Work } from "./work.ts";
 
 const program = fileURLToPath(new URL("./inside/pack-content.ts", import.meta.url));
@@ -25,21 +23,16 @@ export async function packSquashfs(view: TreeView, folder: string, work: Work): 
   const { context, plan, journal, signal } = work;
   const { squashfsLevel: level } = context.settings;
   const packs = [];
-  for (const layer of view.layers) packs.push(openPack(context.blobs.path(await keepContent(layer, level, work))));
+  for (const layer of view.layers) packs.push(readPack(await keepContent(layer, level, work), context));
   const file = join(folder, "rootfs");
-  const [sha256, md5] = [createHash("sha256"), createHash("md5")];
-  const onChunk = (chunk: Buffer) => {
-    signal.throwIfAborted();
-    sha256.update(chunk);
-    md5.update(chunk);
-  };
-  const { size } = await writeSquashfs(imageEntries(view.root), packs, file, {
+  const digests = await writeSquashfs(imageEntries(view.root), packs, file, {
     epoch: plan.inherited.epoch,
     level,
-    onChunk,
+    signal,
   });
-  journal.line(`squashfs of ${size} bytes, put together of the contents of ${countOf(packs.length, "layer")}`);
-  return { file, sha256: sha256.digest("hex"), md5: md5.digest("hex"), size };
+  const from = countOf(packs.length, "layer");
+  journal.line(`squashfs of ${digests.size} bytes, put together of the contents of ${from}`);
+  return { file, ...digests };
 }
 
 /** Returns the digest of the content pack of a layer. */

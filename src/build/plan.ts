@@ -231,9 +231,10 @@ function traitsOf(base: Foundation): BuildPlan["inherited"] {
 const inventoryForm = 2;
 
 /** A hash of what was asked for: equal for two requests that mean the same image. */
-export function fingerprintOf(plan: BuildPlan, { given = {} }: Pick<ImageRequest, "given">): string {
+export function fingerprintOf(plan: BuildPlan, { given = {}, own }: Pick<ImageRequest, "given" | "own">): string {
   const steps = [...allSteps(plan)].map(({ kind, inputs }) => [kind, inputs]);
-  return sha256(canonicalJson([plan.name, plan.baseChain, plan.inherited.kernelParameters, given, steps]));
+  const parts = [plan.name, plan.baseChain, plan.inherited.kernelParameters, given, steps];
+  return sha256(canonicalJson(own === undefined ? parts : [...parts, own]));
 }
 
 /** Every step of a build, in the order in which an operator sees them. */

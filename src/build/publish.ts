@@ -29,7 +29,9 @@ export async function publish(tree: Tree, { gate, inventory, packed }: Finished,
   const { buildId } = tree.release;
   const same = await context.images.findSameImage(request.name, buildId);
   const { kernelParameters } = plan.inherited;
-  if (same?.kernelParameters === kernelParameters && sameArtifacts(same.artifacts, packed.artifacts)) return same;
+  if (same?.kernelParameters === kernelParameters && sameArtifacts(same.artifacts, packed.artifacts)) {
+    if (request.own === undefined || same.build === work.id) return same;
+  }
   const id = clock.uuid();
   const created = timestamp();
   const manifest = await context.blobs.putBytes(manifestText(id, created, packed.artifacts));

@@ -81,7 +81,7 @@ async function requestAgain(
 }
 
 /** The same request with the recipes and configurations of now. */
-async function renewed(request: ImageRequest, stores: Stores): Promise<ImageRequest> {
+async function renewed({ own: _own, ...request }: ImageRequest, stores: Stores): Promise<ImageRequest> {
   const { base, configuration } = request;
   return {
     ...request,

@@ -41,7 +41,7 @@ export async function runBuild(
       (part) =>
         together(
           part,
-          (checking) => passGate(tree, checking),
+          (checking) => passGate(tree, view, checking),
           (listing) => describeTree(tree, view, listing),
         ),
       (part) => pack(tree, view, part),
@@ -66,7 +66,7 @@ async function requireUsable(request: ImageRequest, context: BuildContext): Prom
 }
 
 /** Undefined when there is nothing to check the image by. */
-async function passGate(tree: Tree, work: Work): Promise<StepResult | undefined> {
+async function passGate(tree: Tree, view: LazyView, work: Work): Promise<StepResult | undefined> {
   const { plan, journal, context, signal } = work;
   if (plan.checks.length === 0) {
     await journal.report(plan.gate, { state: "done", seconds: 0, why: [] });
@@ -79,7 +79,7 @@ async function passGate(tree: Tree, work: Work): Promise<StepResult | undefined>
       changes: { kind: "scratch" },
       devices: true,
     };
-    const verdict = await runGate(plan.checks, sandbox, signal);
+    const verdict = await runGate(plan.checks, view, sandbox, signal);
     for (const line of toText(verdict)) journal.line(line);
     await keepVerdict(verdict, work);
     if (verdict.status !== "passed") {

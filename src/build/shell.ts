@@ -1,24 +1,27 @@
-import { lstat, mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Image } from "../image/index.ts";
 import { NetkilnError } from "../lib/errors.ts";
 import type { Argv, RunOptions } from "../lib/exec.ts";
-import { scaffoldFor } from "./make-layer.ts";
-import { normalise } from "./normalise.ts";
+import {
+  changesByHand,
+  handSandbox,
+  hasBash,
+  keepByHand,
+  lowerOf,
+  requireLayers,
+  type HandContext,
+} from "./hand-layer.ts";
 import {
   exchangeInTree,
   exchangeOf,
   runInSandbox,
   treeMountPoint,
-  treeOf,
-  writeScaffold,
   type Sandbox,
   type SandboxCommand,
 } from "./sandbox/sandbox.ts";
 import { digestLayer } from "./tree/archive.ts";
-import { changesIn, type Change } from "./tree/changes.ts";
-import { pruneUnchanged } from "./tree/prune.ts";
-import { sandboxOf, type BuildContext } from "./work.ts";
+import type { Change } from "./tree/changes.ts";
 
 export interface ShellOptions {
   /** What runs in the place of a shell; none when empty. */
@@ -38,8 +41,6 @@ export interface ShellResult {
   readonly changes: readonly Change[];
 }
 
-type Context = Pick<BuildContext, "layers" | "settings" | "blobs">;
-
 /**
  * Runs a shell in a new layer on top of an image, with this process's own input and output, and asks `keep` about what
  * it has changed; it is not asked when that is nothing. Returns the diff ID of the layer that is kept, if one is. Until
@@ -49,71 +50,40 @@ export async function openShell(
   image: Image,
   options: ShellOptions,
   keep: (result: ShellResult) => Promise<boolean>,
-  context: Context,
+  context: HandContext,
 ): Promise<ShellResult & { readonly layer?: string }> {
-  await checkLayers(image, context);
+  await requireLayers(image, context);
   return context.layers.withWorkFolder(async (folder) => {
-    const upper = join(folder, "tree");
-    await mkdir(upper, { mode: 0o755 });
-    const sandbox: Sandbox = {
-      ...sandboxOf(image.layers, folder, context),
-      changes: { kind: "keep", upper },
-      devices: true,
-      network: options.network,
-    };
-    const exitCode = await runShell(image, sandbox, options, context);
-    const lower = lowerOf(image.layers, context);
-    await removeHistories(upper);
-    await normalise(upper, image.epoch, false);
-    await pruneUnchanged(upper, lower);
-    const changes = await changesIn(upper, lower);
+    const more = { network: options.network, buildsKernelModules: false };
+    const sandbox = await handSandbox(image, folder, more, context);
+    const exitCode = await runShell(image, sandbox, options);
+    const changes = await changesByHand(image, folder, context);
     const result = { exitCode, changes };
     if (changes.length === 0 || !(await keep(result))) return result;
-    const { diffId } = await digestLayer(upper, lower);
-    options.signal.throwIfAborted();
-    await context.layers.commit(upper, diffId);
-    return { ...result, layer: diffId };
+    const { signal } = options;
+    return { ...result, layer: await keepByHand(image, folder, context, async () => signal.throwIfAborted()) };
   });
 }
 
 /** Throws unless a layer is kept here that belongs on top of the image. */
-export async function checkLayer(layer: string, image: Image, context: Pick<Context, "layers">): Promise<void> {
+export async function checkLayer(layer: string, image: Image, context: Pick<HandContext, "layers">): Promise<void> {
   const { layers } = context;
   if (!/^[0-9a-f]{64}$/.test(layer) || !(await layers.has(layer))) {
     throw new NetkilnError("not_found", `no layer ${layer} is kept here`);
   }
-  const { diffId } = await digestLayer(join(layers.root, layer), lowerOf(image.layers, context));
+  const { diffId } = await digestLayer(join(layers.root, layer), lowerOf(image, context));
   if (diffId === layer) return;
   // What the archive says is gone depends on what is below.
   throw new NetkilnError("invalid_input", `the layer ${layer} was not made on top of the image ${image.name}`);
 }
 
-function lowerOf(layers: readonly string[], { layers: { root, empty } }: Pick<Context, "layers">): string[] {
-  return [...layers, empty].map((layer) => join(root, layer));
-}
-
-async function checkLayers(image: Image, { layers }: Context): Promise<void> {
-  for (const layer of image.layers) {
-    if (await layers.has(layer)) continue;
-    throw new NetkilnError("not_found", `the layer ${layer} of the image ${image.name} is not here`, {
-      hint: `build the image again: netkiln builds start ${image.name}`,
-    });
-  }
-}
-
 /** Returns the exit code of the shell, whatever it is. */
-async function runShell(image: Image, sandbox: Sandbox, options: ShellOptions, context: Context): Promise<number> {
-  const { network, terminal, attached, signal } = options;
-  const lent = join(sandbox.work, "scaffold");
-  const lower = lowerOf(image.layers, context);
-  const nothing = { aptSources: [], aptOptions: [], resolvConf: undefined };
-  await writeScaffold(lent, network ? await scaffoldFor(image.packageSource, context) : nothing, lower);
-  await mkdir(exchangeOf(sandbox));
+async function runShell(image: Image, sandbox: Sandbox, options: ShellOptions): Promise<number> {
+  const { terminal, attached, signal } = options;
   await writeFile(join(exchangeOf(sandbox), "shellrc"), startFile(image.name));
-  const scaffolded: Sandbox = { ...sandbox, lower: [lent, ...sandbox.lower] };
   // A tree that cannot be mounted fails here, where what is said about it is not the operator's own output.
-  await runInSandbox(scaffolded, { at: "host", argv: ["true"] }, { signal });
-  const { exitCode } = await runInSandbox(scaffolded, await shellCommand(sandbox, options), {
+  await runInSandbox(sandbox, { at: "host", argv: ["true"] }, { signal });
+  const { exitCode } = await runInSandbox(sandbox, await shellCommand(sandbox, options), {
     ...{ attached, signal },
     okExitCodes: "any",
     env: {
@@ -147,9 +117,7 @@ async function shellCommand(sandbox: Sandbox, { command, terminal }: ShellOption
   if (terminal === undefined) {
     return { at: "tree", argv: first === undefined ? ["/bin/sh", "-l"] : [first, ...others] };
   }
-  const tree = treeOf(sandbox);
-  const hasBash = (await tree.topmost("usr/bin/bash")) !== undefined || (await tree.topmost("bin/bash")) !== undefined;
-  const shell: Argv = hasBash ? ["/bin/bash", "--rcfile", startFileInTree, "-i"] : ["/bin/sh", "-i"];
+  const shell: Argv = (await hasBash(sandbox)) ? ["/bin/bash", "--rcfile", startFileInTree, "-i"] : ["/bin/sh", "-i"];
   const line = quoted(["chroot", treeMountPoint, ...(first === undefined ? shell : command)]);
   return { at: "host", argv: ["script", "--quiet", "--return", "--command", `exec ${line}`, "/dev/null"] };
 }
@@ -157,22 +125,4 @@ async function shellCommand(sandbox: Sandbox, { command, terminal }: ShellOption
 /** Words as one line for sh, as script(1) wants its command. */
 export function quoted(words: readonly string[]): string {
   return words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
-}
-
-/** Files in which programs write down what was typed. */
-const histories: ReadonlySet<string> = new Set([
-  ...[".bash_history", ".sh_history", ".ash_history", ".zsh_history", ".history"],
-  ...[".python_history", ".lesshst", ".viminfo", ".mysql_history", ".psql_history", ".sqlite_history"],
-]);
-
-/** Only those of the layer: what the image has stays as it is there. */
-export async function removeHistories(upper: string): Promise<void> {
-  const users = await readdir(join(upper, "home")).catch(() => []);
-  for (const home of ["", "root", ...users.map((user) => join("home", user))]) {
-    for (const name of await readdir(join(upper, home)).catch(() => [])) {
-      if (!histories.has(name)) continue;
-      const file = join(upper, home, name);
-      if ((await lstat(file)).isFile()) await rm(file);
-    }
-  }
 }

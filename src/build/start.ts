@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Image, ImageStore } from "../image/index.ts";
 import type { JobStore } from "../job/index.ts";
 import { NetkilnError, type ErrorRecord } from "../lib/errors.ts";
@@ -8,6 +9,7 @@ import type { Handler } from "../job/index.ts";
 import { allSteps, fingerprintOf, planBuild, type PlanContext } from "./plan.ts";
 import { attestRebuild } from "./attest.ts";
 import { buildIdOf } from "./make-layer.ts";
+import { noneRead } from "./read-layers.ts";
 import { runBuild } from "./run.ts";
 import type { BuildContext } from "./work.ts";
 import type { BuildStore } from "./store.ts";
@@ -24,14 +26,15 @@ export type Started =
 
 /**
  * Starts the build of an image. Nothing is started when the image is there already, and a build of the same request
- * that is under way is joined; another request for the same image is refused until that one has ended.
+ * that is under way is joined; another request for the same image is refused until that one has ended. Who asks for an
+ * image of its own gets a new one in any case.
  */
 export async function startBuild(
   request: ImageRequest,
   context: PlanContext & { readonly images: ImageStore; readonly builds: BuildStore; readonly jobs: JobStore },
 ): Promise<Started> {
   const plan = await planBuild(request, context);
-  const image = await findPublished(plan, request, context);
+  const image = request.own === undefined ? await findPublished(plan, request, context) : undefined;
   if (image !== undefined) {
     await context.images.makeNewest(image.id);
     return { kind: "image", image };
@@ -71,9 +74,11 @@ async function findPublished(
 }
 
 /** What a worker does with build jobs; their subject is the build's id. */
-export function buildHandler(context: Omit<BuildContext, "flights" | "turns">): Handler {
+export function buildHandler(context: Omit<BuildContext, "flights" | "turns" | "read" | "packedModules">): Handler {
   const flights: BuildContext["flights"] = new SingleFlight();
   const turns = new Turns();
+  const read = noneRead();
+  const packedModules = join(context.data, "ansible-modules");
   return {
     run: async (job, signal) => {
       const { subject: id } = job;
@@ -81,7 +86,7 @@ export function buildHandler(context: Omit<BuildContext, "flights" | "turns">): 
       if (task === undefined) throw new NetkilnError("not_found", `there is no build ${id}`);
       await context.builds.start(id);
       await context.events.record(`build:${id}`, "started", { attempt: job.attempt });
-      const outcome = await carryOut(id, task, { ...context, flights, turns }, signal);
+      const outcome = await carryOut(id, task, { ...context, flights, turns, read, packedModules }, signal);
       await context.builds.finish(id, outcome);
       await context.events.record(`build:${id}`, "succeeded", "imageId" in outcome ? { image: outcome.imageId } : {});
     },

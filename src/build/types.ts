@@ -30,6 +30,8 @@ export interface ImageRequest {
   readonly ansible?: AnsibleOptions;
   /** Forms to pack it in, instead of those of its recipe or of the image that it is made from. */
   readonly outputs?: readonly Output[];
+  /** Names who asks for an image of its own, where there may be one with the same content already. */
+  readonly own?: string;
 }
 
 /** What can be made of a finished tree beside its kernel and its initrd. */

@@ -11,6 +11,7 @@ import { openLayerStore, type LayerStore } from "./layers.ts";
 import { makeTree } from "./make-tree.ts";
 import { pack, type Packed } from "./pack.ts";
 import { allSteps, planBuild } from "./plan.ts";
+import { noneRead } from "./read-layers.ts";
 import { migrations, openStepStore } from "./store.ts";
 import { digestLayer } from "./tree/archive.ts";
 import { differingFiles } from "./tree/compare.ts";
@@ -94,6 +95,8 @@ async function freshContext(
       (file === undefined || (await context.blobs.has(file.sha256))),
     flights: new SingleFlight(),
     turns: new Turns(),
+    read: noneRead(),
+    packedModules: join(folder, "ansible-modules"),
     close: () => database.destroy(),
   };
 }

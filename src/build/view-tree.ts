@@ -1,16 +1,19 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { keepOfLayer } from "./keep-step.ts";
-import { listingText, listLayer, parseListing } from "./tree/listing.ts";
-import { viewLayers, type ListedLayer, type TreeNode } from "./tree/view.ts";
-import type { Tree, Work } from "./work.ts";
+import { findOfLayer, keepOfLayer } from "./keep-step.ts";
+import { openPack, type Pack } from "./output/squashfs/pack-index.ts";
+import { listingText, listLayer, parseListing, type LayerEntry } from "./tree/listing.ts";
+import { overlay, type ListedLayer, type TreeNode } from "./tree/view.ts";
+import type { BuildContext, Tree, Work } from "./work.ts";
 
 /** What a finished tree shows, and of which layers. */
 export interface TreeView {
   readonly root: TreeNode;
   /** The topmost first. */
-  readonly layers: readonly (ListedLayer & { readonly diffId: string })[];
+  readonly layers: readonly ViewedLayer[];
 }
+
+export type ViewedLayer = ListedLayer & { readonly diffId: string };
 
 /** Worked out when somebody first asks. */
 export type LazyView = () => Promise<TreeView>;
@@ -21,17 +24,72 @@ export function lazyView(tree: Pick<Tree, "layers">, work: Work): LazyView {
 }
 
 /** By the listings of the layers, each of which is made once. */
-async function viewTree(tree: Pick<Tree, "layers">, work: Work): Promise<TreeView> {
+async function viewTree({ layers }: Pick<Tree, "layers">, work: Work): Promise<TreeView> {
   const { context } = work;
-  const layers = [];
+  const listed: ViewedLayer[] = [];
   // What is undone and done again is the same layer twice.
-  for (const diffId of new Set(tree.layers)) {
+  for (const diffId of new Set(layers)) {
     const folder = join(context.layers.root, diffId);
     const { sha256 } = await keepOfLayer("listing", diffId, work, async () =>
       context.blobs.putBytes(listingText(await listLayer(folder, work.signal))),
     );
-    const entries = parseListing(await readFile(context.blobs.path(sha256), "utf8"));
-    layers.push({ diffId, folder, entries });
+    listed.push({ diffId, folder, entries: await readListing(sha256, context) });
   }
-  return { root: viewLayers(layers), layers };
+  return { root: viewOf(listed, context), layers: listed };
+}
+
+async function readListing(sha256: string, { read, blobs }: BuildContext): Promise<readonly LayerEntry[]> {
+  const known = read.listings.get(sha256);
+  if (known !== undefined) return known;
+  const entries = parseListing(await readFile(blobs.path(sha256), "utf8"));
+  read.listings.put(sha256, entries, entries.length);
+  return entries;
+}
+
+/** Begins with the view of as many of the lower layers as there is one of. */
+function viewOf(layers: readonly ViewedLayer[], { read: { views } }: BuildContext): TreeNode {
+  const keyFrom = (index: number) =>
+    layers
+      .slice(index)
+      .map(({ diffId }) => diffId)
+      .join(" ");
+  let root: TreeNode | undefined;
+  let known = 0;
+  for (; known < layers.length && root === undefined; known += 1) root = views.get(keyFrom(known));
+  const missing = root === undefined ? layers : layers.slice(0, known - 1);
+  for (const layer of missing.toReversed()) root = overlay(root, layer);
+  if (root === undefined) throw new Error("a tree has one layer at least");
+  const weight = layers.reduce((sum, { entries }) => sum + entries.length, 0);
+  if (missing.length > 0) views.put(keyFrom(0), root, weight);
+  return root;
+}
+
+/** The index of the content pack with that digest. */
+export function readPack(sha256: string, { read, blobs }: BuildContext): Pack {
+  const known = read.packs.get(sha256);
+  if (known !== undefined) return known;
+  const pack = openPack(blobs.path(sha256));
+  read.packs.put(sha256, pack, pack.contents.size);
+  return pack;
+}
+
+/**
+ * Reads what is kept of the layers of a tree on which a step is at work: packing will want it, and until the step's
+ * tool is done this process has nothing to do. Makes nothing, and what fails here is told to who needs it.
+ */
+export async function readAhead({ layers }: Pick<Tree, "layers">, { context, signal }: Work): Promise<void> {
+  try {
+    const listed: ViewedLayer[] = [];
+    for (const diffId of new Set(layers)) {
+      const listing = await findOfLayer("listing", diffId, context);
+      const content = await findOfLayer("content", diffId, context);
+      if (listing === undefined || content === undefined || signal.aborted) return;
+      readPack(content.sha256, context);
+      const folder = join(context.layers.root, diffId);
+      listed.push({ diffId, folder, entries: await readListing(listing.sha256, context) });
+    }
+    if (listed.length > 0) viewOf(listed, context);
+  } catch {
+    // Whoever needs it reads it again.
+  }
 }

@@ -7,6 +7,7 @@ import type { LayerStore } from "./layers.ts";
 import type { PlanContext } from "./plan.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import type { BuildStore } from "./store.ts";
+import type { ReadLayers } from "./read-layers.ts";
 import type { BuildPlan, ImageRequest, Planned, StepResult } from "./types.ts";
 
 /** What builds need of the house. */
@@ -20,6 +21,9 @@ export interface BuildContext extends PlanContext {
   readonly events: EventStore;
   /** For steps that take turns, so that one can take what another has made. */
   readonly turns: Turns;
+  readonly read: ReadLayers;
+  /** Folder of modules that Ansible has packed. */
+  readonly packedModules: string;
   /** Steps under way in this process, by key: a base that two images share is built once. */
   readonly flights: SingleFlight<StepResult>;
 }

@@ -1,31 +1,38 @@
-import { readFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import type { Run } from "../bootprep/index.ts";
+import type { Payload, Run } from "../bootprep/index.ts";
 import type { Planned } from "../build/index.ts";
-import { NetkilnError, formatProblem, type Problem } from "../lib/errors.ts";
+import { formatProblem, type Problem } from "../lib/errors.ts";
 import { wasCut } from "../lib/http.ts";
 import { countOf } from "../lib/yaml.ts";
+import { addReference } from "./bootprep-reference.ts";
+import {
+  addOptionsWithoutEffect,
+  addRequestOptions,
+  addVariableOptions,
+  readRequest,
+  tellWithoutEffect,
+  type RequestOptions,
+} from "./bootprep-request.ts";
+import {
+  besideReport,
+  formatOption,
+  outputFolderOption,
+  printAs,
+  reportOf,
+  savePayloads,
+  type Format,
+} from "./bootprep-results.ts";
 import { printSteps } from "./build-requests.ts";
-import { collect, type OpenSession, type Session } from "./command.ts";
+import type { OpenSession, Session } from "./command.ts";
 import { paint, printJson, type Output } from "./output.ts";
 import { followRun, patiently } from "./run-progress.ts";
 
-interface Options {
+interface Options extends RequestOptions {
   readonly dryRun?: boolean;
-  readonly vars?: readonly string[];
-  readonly varsFile?: readonly string[];
-  readonly limit?: readonly string[];
-  readonly skipExistingConfigs?: boolean;
-  readonly overwriteConfigs?: boolean;
-  readonly skipExistingImages?: boolean;
-  readonly overwriteImages?: boolean;
-  readonly skipExistingTemplates?: boolean;
-  readonly overwriteTemplates?: boolean;
+  readonly saveFiles?: boolean;
+  readonly outputDir: string;
+  readonly format: Format;
 }
-
-/** Read from beside the file when it is there, as sat reads the variables of the software recipe. */
-const defaultVariables = "product_vars.yaml";
 
 interface Notices {
   readonly warnings: readonly Problem[];
@@ -37,27 +44,21 @@ export function addBootprep(program: Command, open: OpenSession): void {
     .command("bootprep")
     .description("make what a SAT bootprep file says: configurations, images, session templates");
   const command = bootprep.command("run <file>").description("carry out a bootprep file");
+  command.option("-d, --dry-run", "only say what would be done, which steps are cached, and why the others are not");
+  addVariableOptions(command);
+  addRequestOptions(command);
   command
-    .option("-d, --dry-run", "only say what would be done, which steps are cached, and why the others are not")
-    .option("--vars <name=value>", "set a variable, such as default.suffix=-test; can be repeated", collect)
-    .option(
-      "--vars-file <file>",
-      `read variables from a YAML file, after ${defaultVariables} beside the file; can be repeated`,
-      collect,
-    )
-    .option("--limit <section>", "only configurations, images or session_templates; can be repeated", collect)
-    .option("--skip-existing-configs", "keep configurations that exist, whatever is in them")
-    .option("--overwrite-configs", "replace configurations that exist")
-    .option("--skip-existing-images", "keep images that exist")
-    .option("--overwrite-images", "replace images that exist, and delete the old ones")
-    .option("--skip-existing-templates", "keep session templates that exist")
-    .option("--overwrite-templates", "replace session templates that exist");
+    .option("-s, --save-files", "write what a client would send to CFS and BOS for it, one JSON file for each")
+    .addOption(outputFolderOption())
+    .addOption(formatOption());
+  addOptionsWithoutEffect(command);
   command.addHelpText("after", "\nExample:\n  netkiln bootprep run --dry-run examples/compute/bootprep.yaml");
   command.action(async (file: string, options: Options) => {
     const session = open(command);
+    tellWithoutEffect({ ...options }, session.output);
     const request = await readRequest(file, options);
-    if (options.dryRun === true) await showPlan(request, session);
-    else await runBootprep(request, session);
+    if (options.dryRun === true) await showPlan(request, options, session);
+    else await runAndReport(request, options, session);
   });
 
   const why = bootprep.command("status <run>").description("show how far a run is");
@@ -70,45 +71,35 @@ export function addBootprep(program: Command, open: OpenSession): void {
       for (const { section, name, state } of run.items)
         session.output.print(`${section.replace("_", " ")} ${name}: ${state}`);
   });
+  addReference(bootprep, open);
 }
 
-export async function readRequest(file: string, options: Options): Promise<Record<string, unknown>> {
-  const directory = dirname(resolve(file));
-  const beside = join(directory, defaultVariables);
-  const implied = await readFile(beside, "utf8").catch(() => undefined);
-  const files = implied === undefined ? [] : [{ file: defaultVariables, text: implied }];
-  for (const name of options.varsFile ?? []) files.push({ file: name, text: await read(name) });
-  return {
-    file,
-    text: await read(file),
-    directory,
-    variables: options.vars ?? [],
-    variable_files: files,
-    ...(options.limit !== undefined && { limit: options.limit }),
-    existing: {
-      ...policy("configurations", options.skipExistingConfigs, options.overwriteConfigs),
-      ...policy("images", options.skipExistingImages, options.overwriteImages),
-      ...policy("templates", options.skipExistingTemplates, options.overwriteTemplates),
-    },
-  };
-}
-
-function policy(section: string, skip: boolean | undefined, overwrite: boolean | undefined): Record<string, string> {
-  if (skip === true && overwrite === true) {
-    throw new NetkilnError("invalid_input", `existing ${section} can be skipped or overwritten, not both`);
+async function runAndReport(
+  request: Record<string, unknown>,
+  { format, saveFiles, outputDir }: Options,
+  session: Session,
+): Promise<void> {
+  const { client, output } = session;
+  const isReport = format !== "pretty" && !output.json;
+  const beside = isReport ? { client, output: besideReport(output) } : session;
+  const started = await startRun(request, beside);
+  try {
+    const run = await followRun(started, beside);
+    if (isReport) printAs(format, reportOf(run), output);
+  } finally {
+    // Also of a run that failed: what was made before is in them.
+    if (saveFiles === true) {
+      const { items } = await client.get<{ items: Payload[] }>(`/bootprep/runs/${started.id}/payloads`);
+      await save(items, outputDir, output);
+    }
   }
-  if (skip === true) return { [section]: "skip" };
-  return overwrite === true ? { [section]: "overwrite" } : {};
-}
-
-async function read(file: string): Promise<string> {
-  return readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    const reason = error.code === "ENOENT" ? "does not exist" : `cannot be read (${error.code})`;
-    throw new NetkilnError("invalid_input", `${file} ${reason}`);
-  });
 }
 
 export async function runBootprep(request: Record<string, unknown>, session: Session): Promise<Run> {
+  return followRun(await startRun(request, session), session);
+}
+
+async function startRun(request: Record<string, unknown>, session: Session): Promise<Run> {
   const send = () => session.client.send<Run & Notices>("POST", "/bootprep/runs", request);
   // Sent twice it does no harm: what the first request has started is joined.
   const run = await send().catch((error: unknown) => {
@@ -120,7 +111,7 @@ export async function runBootprep(request: Record<string, unknown>, session: Ses
     if (run.status === "running")
       session.output.print(paint(session.output, "dim", `run ${run.id} (netkiln bootprep status ${run.id})`));
   }
-  return followRun(run, session);
+  return run;
 }
 
 function showNotices({ warnings, uncommitted }: Notices, output: Output): void {
@@ -133,11 +124,16 @@ function showNotices({ warnings, uncommitted }: Notices, output: Output): void {
   }
 }
 
+/** The files' names go beside what is printed for programs. */
+async function save(payloads: readonly Payload[], folder: string, output: Output): Promise<void> {
+  for (const file of await savePayloads(payloads, folder)) output.warn(`saved: ${file}`);
+}
+
 interface PlanAnswer extends Notices {
   readonly configurations: readonly {
     name: string;
     action: string;
-    layers: readonly { playbook: string; commit: string; branch?: string }[];
+    layers: readonly { playbook: string; commit: string; branch?: string; headOf?: string }[];
   }[];
   readonly images: readonly {
     name: string;
@@ -145,16 +141,27 @@ interface PlanAnswer extends Notices {
     steps: readonly Pick<Planned, "title" | "state" | "why" | "expectedSeconds">[];
   }[];
   readonly templates: readonly { name: string; action: string }[];
+  readonly payloads: readonly Payload[];
 }
 
-async function showPlan(request: Record<string, unknown>, { client, output }: Session): Promise<void> {
+async function showPlan(
+  request: Record<string, unknown>,
+  { format, saveFiles, outputDir }: Options,
+  { client, output }: Session,
+): Promise<void> {
   const plan = await client.send<PlanAnswer>("POST", "/bootprep/plans", request);
-  if (output.json) return printJson(output, plan);
+  if (output.json) printJson(output, plan);
+  else if (format !== "pretty") printAs(format, plan, output);
+  else printPlan(plan, output);
+  if (saveFiles === true) await save(plan.payloads, outputDir, output);
+}
+
+function printPlan(plan: PlanAnswer, output: Output): void {
   showNotices(plan, output);
   for (const { name, action, layers } of plan.configurations) {
     output.print(`configuration ${paint(output, "bold", name)}: ${action}`);
-    for (const { playbook, commit, branch } of layers) {
-      output.print(`  ${playbook} at ${commit.slice(0, 12)}${branch === undefined ? "" : ` (${branch})`}`);
+    for (const { playbook, commit, branch, headOf = branch } of layers) {
+      output.print(`  ${playbook} at ${commit.slice(0, 12)}${headOf === undefined ? "" : ` (${headOf})`}`);
     }
   }
   for (const { name, action, steps } of plan.images) {

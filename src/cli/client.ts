@@ -14,6 +14,8 @@ export interface Client {
   /** Writes an answer of any size to a file, which is there wholly or not at all. */
   download(path: string, file: string): Promise<void>;
   raw(path: string, query?: Query): Promise<HttpAnswer>;
+  /** Gets tokens for a person's account. */
+  login(username: string, password: string): Promise<{ readonly access_token: string }>;
 }
 
 export interface UploadOptions {
@@ -29,13 +31,14 @@ type Query = Readonly<Record<string, string | number | undefined>>;
 const uploadChunk = 256 * 1024;
 
 const prefix = "/apis/netkiln/v1";
+const tokenPath = "/keycloak/realms/shasta/protocol/openid-connect/token";
 
 /** Talks to a server; a problem that it answers with is thrown as the error that it was. */
-export function openClient(server: string, token: string | undefined): Client {
+export function openClient(server: string, token: string | undefined, ca?: string): Client {
   const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const call = async (method: string, path: string, content?: { type: string; body: Buffer | string }) => {
     const headers = { ...authorization, ...(content !== undefined && { "content-type": content.type }) };
-    const answer = await sendRequest(server, method, `${prefix}${path}`, { headers, body: content?.body });
+    const answer = await sendRequest(server, method, `${prefix}${path}`, { headers, body: content?.body, ca });
     if (answer.status >= 400) throw toError(answer, path);
     return answer;
   };
@@ -58,7 +61,7 @@ export function openClient(server: string, token: string | undefined): Client {
     const source = createReadStream(file, { highWaterMark: uploadChunk, end: Math.max(size - 1, 0) });
     source.on("error", (error) => counter.destroy(error));
     counter.on("close", () => source.destroy());
-    const answer = await sendRequest(server, "POST", `${prefix}${path}`, { headers, body: source.pipe(counter) });
+    const answer = await sendRequest(server, "POST", `${prefix}${path}`, { headers, body: source.pipe(counter), ca });
     if (answer.status >= 400) throw toError(answer, path);
     return answer;
   };
@@ -88,10 +91,21 @@ export function openClient(server: string, token: string | undefined): Client {
     uploadFile: async <T>(path: string, file: string, options: UploadOptions) =>
       parse<T>(await sendFile(path, file, options)),
     download: async (path, file) => {
-      const refusal = await receiveFile(server, `${prefix}${path}`, file, authorization);
+      const refusal = await receiveFile(server, `${prefix}${path}`, file, { headers: authorization, ca });
       if (refusal !== undefined) throw toError(refusal, path);
     },
     raw: async (path, query) => call("GET", withQuery(path, query)),
+    login: async (username, password) => {
+      const form = new URLSearchParams({ grant_type: "password", client_id: "shasta", username, password });
+      const headers = { "content-type": "application/x-www-form-urlencoded" };
+      const answer = await sendRequest(server, "POST", tokenPath, { headers, body: String(form), ca });
+      if (answer.status === 200) return parse(answer);
+      const { error_description: said } = parse<{ error_description?: string }>(answer);
+      throw new NetkilnError(
+        "unauthorized",
+        `${username} cannot log in: ${said ?? `the server answered ${answer.status}`}`,
+      );
+    },
   };
 }
 

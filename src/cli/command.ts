@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { InvalidArgumentError, type Command } from "commander";
+import { NetkilnError } from "../lib/errors.ts";
 import { openClient, type Client } from "./client.ts";
 import { openOutput, printJson, printTable, type Output } from "./output.ts";
 
@@ -14,19 +16,35 @@ export interface GlobalOptions {
   readonly config?: string;
   readonly json?: boolean;
   readonly color?: boolean;
+  readonly cacert?: string;
+}
+
+export interface Defaults {
+  readonly server: string;
+  readonly token: string | undefined;
+  readonly color: boolean;
+  /** File with the certificates that the server's has to come from. */
+  readonly cacert: string | undefined;
 }
 
 /** Reads the options that stand before the noun, or anywhere after it. */
 export type OpenSession = (command: Command) => Session;
 
-export function sessionOpener(
-  defaults: (options: GlobalOptions) => { server: string; token: string | undefined; color: boolean },
-): OpenSession {
+export function sessionOpener(defaults: (options: GlobalOptions) => Defaults): OpenSession {
   return (command) => {
     const options = command.optsWithGlobals<GlobalOptions>();
-    const { server, token, color } = defaults(options);
-    return { client: openClient(server, token), output: openOutput(options.json === true, color) };
+    const { server, token, color, cacert } = defaults(options);
+    const ca = cacert === undefined ? undefined : readAuthority(cacert);
+    return { client: openClient(server, token, ca), output: openOutput(options.json === true, color) };
   };
+}
+
+function readAuthority(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    throw new NetkilnError("invalid_input", `${file} cannot be read`);
+  }
 }
 
 export interface Noun<Item> {

@@ -16,10 +16,13 @@ const namedNouns = [
   "configurations",
   "builds",
   "nodes",
+  "products",
   "groups",
   "templates",
   "sessions",
   "tokens",
+  "accounts",
+  "tenants",
 ];
 
 export function addCompletion(program: Command, open: OpenSession): void {
@@ -51,8 +54,19 @@ async function names(words: readonly string[], open: OpenSession, command: Comma
   const [noun = "", verb] = words;
   if (!namedNouns.includes(noun) || words.length < 3 || verb === "list" || verb === "create") return [];
   const { client } = open(command);
-  const answer = await client
-    .get<{ items: { name?: string; alias?: string; label?: string; image?: string }[] }>(`/${noun}`, { limit: 200 })
-    .catch(() => ({ items: [] }));
-  return [...new Set(answer.items.map(({ name, alias, label, image }) => alias ?? name ?? label ?? image ?? ""))];
+  const answer = await client.get<{ items: Named[] }>(`/${noun}`, { limit: 200 }).catch(() => ({ items: [] }));
+  return [...new Set(answer.items.map(nameOf))];
+}
+
+interface Named {
+  readonly name?: string;
+  readonly alias?: string;
+  readonly label?: string;
+  readonly image?: string;
+  readonly version?: string;
+}
+
+function nameOf({ name, alias, label, image, version }: Named): string {
+  const known = alias ?? name ?? label ?? image ?? "";
+  return version === undefined ? known : `${known}:${version}`;
 }

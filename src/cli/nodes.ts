@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
+import type { BootEntry } from "../boot/index.ts";
 import type { Group, Node } from "../node/index.ts";
 import type { Boot } from "../telemetry/index.ts";
 import { parseYaml } from "../lib/yaml.ts";
@@ -43,6 +44,7 @@ export function addNodes(program: Command, open: OpenSession): void {
   });
   addAdd(nodes, open);
   addBoots(nodes, open);
+  addBootParameters(nodes, open);
   addActions(nodes, open);
 }
 
@@ -144,6 +146,25 @@ export function timelineOf(boot: Boot): string[][] {
   ]);
 }
 
+function addBootParameters(nodes: Command, open: OpenSession): void {
+  const command = nodes.command("boot-parameters <name>").description("show what a node would boot now, and why");
+  command.addHelpText("after", "\nExample:\n  netkiln nodes boot-parameters nid000001");
+  command.action(async (name: string) => {
+    const { client, output } = open(command);
+    const found = await client.get<{ entry: BootEntry | null; because: string }>(
+      `/nodes/${encodeURIComponent(name)}/boot-parameters`,
+    );
+    if (output.json) return printJson(output, found);
+    output.print(found.because);
+    if (found.entry === null) return;
+    printFields(output, [
+      ["kernel", found.entry.kernel],
+      ["initrd", found.entry.initrd],
+      ["params", found.entry.params],
+    ]);
+  });
+}
+
 function addActions(nodes: Command, open: OpenSession): void {
   for (const [verb, summary] of [
     ["lock", "keep a node out of sessions and its power untouched"],
@@ -162,15 +183,19 @@ function addActions(nodes: Command, open: OpenSession): void {
   }
   const power = nodes
     .command("power <name> [operation]")
-    .description("show a node's power, or switch it: on, soft-off, force-off");
+    .description("show a node's power, or switch it: on, soft-off, force-off")
+    .option("--deputy-key <key>", "of the reservation under which it is switched");
   power.addHelpText("after", "\nExample:\n  netkiln nodes power nid000001 soft-off");
-  power.action(async (name: string, operation: string | undefined) => {
+  power.action(async (name: string, operation: string | undefined, { deputyKey }: { deputyKey?: string }) => {
     const { client, output } = open(power);
     const path = `/nodes/${encodeURIComponent(name)}/power`;
     const answer =
       operation === undefined
         ? await client.get<{ state: string }>(path)
-        : await client.send<{ state: string }>("POST", path, { operation });
+        : await client.send<{ state: string }>("POST", path, {
+            operation,
+            ...(deputyKey !== undefined && { deputyKey }),
+          });
     if (output.json) printJson(output, answer);
     else output.print(`${name} is ${answer.state}`);
   });

@@ -2,8 +2,10 @@ import { Command, CommanderError } from "commander";
 import { NetkilnError } from "../lib/errors.ts";
 import { readConfig } from "../server/config.ts";
 import { version } from "../server/version.ts";
+import { addAccounts, addTenants } from "./accounts.ts";
 import { addBootprep } from "./bootprep.ts";
 import { addBuilds } from "./builds.ts";
+import { addCertificate } from "./certificate.ts";
 import { addChannels } from "./channels.ts";
 import { sessionOpener, type GlobalOptions } from "./command.ts";
 import { addCompletion } from "./completion.ts";
@@ -12,6 +14,9 @@ import { addDemo } from "./demo.ts";
 import { addGroups, addNodes } from "./nodes.ts";
 import { openOutput, printError } from "./output.ts";
 import { addKeys } from "./keys.ts";
+import { addKubeconfig } from "./kubeconfig.ts";
+import { addProducts } from "./products.ts";
+import { addLogin } from "./login.ts";
 import { addRecipes } from "./recipes.ts";
 import { addStore } from "./store.ts";
 import { addServe } from "./serve.ts";
@@ -27,6 +32,7 @@ function makeProgram(environment: NodeJS.ProcessEnv): Command {
     .option("--server <address>", "unix:PATH, http://HOST:PORT or https://HOST:PORT (NETKILN_SERVER)")
     .option("--data <folder>", "data folder of the server on this machine (NETKILN_DATA, /var/lib/netkiln)")
     .option("--config <file>", "configuration file (NETKILN_CONFIG, /etc/netkiln/config.yaml)")
+    .option("--cacert <file>", "what an https server's certificate has to come from, in PEM (NETKILN_CACERT)")
     .option("--json", "print the API's objects and nothing else")
     .option("--no-color", "no colors on a terminal (NO_COLOR)")
     .showHelpAfterError("(netkiln --help lists the commands)")
@@ -37,6 +43,7 @@ function makeProgram(environment: NodeJS.ProcessEnv): Command {
   const open = sessionOpener((options: GlobalOptions) => ({
     server: options.server ?? environment["NETKILN_SERVER"] ?? `unix:${readConfig(options, environment).socket}`,
     token: environment["NETKILN_TOKEN"],
+    cacert: options.cacert ?? environment["NETKILN_CACERT"],
     color: options.color !== false && environment["NO_COLOR"] === undefined,
   }));
   addBootprep(program, open);
@@ -49,9 +56,15 @@ function makeProgram(environment: NodeJS.ProcessEnv): Command {
   addGroups(program, open);
   addTemplates(program, open);
   addSessions(program, open);
+  addProducts(program, open);
   addStore(program, open);
   addTokens(program, open);
+  addAccounts(program, open);
+  addTenants(program, open);
+  addLogin(program, open);
+  addCertificate(program, open);
   addKeys(program, open);
+  addKubeconfig(program, environment);
   addServe(program, environment);
   addDemo(program);
   addCompletion(program, open);

@@ -17,7 +17,7 @@ export function addTemplates(program: Command, open: OpenSession): void {
     columns: [
       ["NAME", ({ name }) => name],
       ["BOOT SETS", ({ boot_sets }) => Object.keys(boot_sets).join(", ")],
-      ["CONFIGURATION", ({ cfs }) => cfs.configuration ?? ""],
+      ["CONFIGURATION", ({ cfs }) => cfs?.configuration ?? ""],
     ],
     describe: (template, { output }) => printJson(output, template),
     example: "compute-1.0.0",

@@ -11,16 +11,26 @@ export function addTokens(program: Command, open: OpenSession): void {
       ["NAME", ({ name }) => name],
       ["CREATED", ({ created }) => created],
       ["EXPIRES", ({ expires }) => expires],
+      ["ROLE", ({ role }) => role],
+      ["TENANT", ({ tenant }) => tenant ?? ""],
     ],
     example: "ci",
     deletable: true,
   });
   const create = tokens.command("create <name>").description("make a token and print it: it is not shown again");
-  create.option("--days <count>", "how long it is good for", "90");
-  create.addHelpText("after", "\nExample:\n  netkiln tokens create ci --days 30");
-  create.action(async (name: string, { days }: { days: string }) => {
+  create
+    .option("--days <count>", "how long it is good for", "90")
+    .option("--role <role>", "what it may do: admin, operator or reader", "admin")
+    .option("--tenant <name>", "its bearer sees and changes only what is this tenant's");
+  create.addHelpText("after", "\nExample:\n  netkiln tokens create ci --days 30 --role operator");
+  create.action(async (name: string, { days, role, tenant }: { days: string; role: string; tenant?: string }) => {
     const { client, output } = open(create);
-    const token = await client.send<Token & { secret: string }>("POST", "/tokens", { name, days: Number(days) });
+    const token = await client.send<Token & { secret: string }>("POST", "/tokens", {
+      name,
+      days: Number(days),
+      role,
+      tenant,
+    });
     if (output.json) return printJson(output, token);
     printFields(output, [
       ["token", token.secret],

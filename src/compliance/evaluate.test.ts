@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { useClock } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
+import { parseAllChecks } from "./checks.ts";
 import { evaluateGate } from "./evaluate.ts";
+import { openTree } from "./tree.ts";
 import { plantTree, type Planted } from "../lib/plant-tree.ts";
 import type { CommandOutcome, RunCommand } from "./resolve/command.ts";
 import type { Verdict } from "./verdict.ts";
@@ -30,8 +32,8 @@ async function evaluate(
 ): Promise<Verdict> {
   const texts = typeof text === "string" ? { "a.yaml": text } : text;
   return evaluateGate({
-    checks: Object.entries(texts).map(([file, content]) => ({ file, text: content })),
-    tree: plantTree(context, options.tree ?? tree),
+    checks: parseAllChecks(Object.entries(texts).map(([file, content]) => ({ file, text: content }))),
+    tree: await openTree(plantTree(context, options.tree ?? tree)),
     runCommand: options.runCommand ?? noCommand,
   });
 }
@@ -242,11 +244,11 @@ test("commands run after everything else of all files, so that they cannot prepa
     return outcome({});
   };
   const verdict = await evaluateGate({
-    checks: [
+    checks: parseAllChecks([
       { file: "a.yaml", text: "command: {make: {exit-status: 0}}" },
       { file: "b.yaml", text: "file: {/etc/made: {exists: false}}" },
-    ],
-    tree: root,
+    ]),
+    tree: await openTree(root),
     runCommand,
   });
   assert.deepEqual(lines(verdict), ["passed command make exit-status", "passed file /etc/made exists"]);

@@ -1,8 +1,6 @@
 import { clock } from "../lib/clock.ts";
 import {
-  parseAllChecks,
   type Assertion,
-  type ChecksFile,
   type CommandResource,
   type DeferredResource,
   type ParsedChecks,
@@ -19,24 +17,19 @@ import { readSettings, resolveKernelParam } from "./resolve/kernel-param.ts";
 import { readPackages, resolvePackage } from "./resolve/package.ts";
 import { resolveService } from "./resolve/service.ts";
 import { resolveUser } from "./resolve/user.ts";
-import { openTree, type TreeReader } from "./tree.ts";
+import type { TreeReader } from "./tree.ts";
 import { isEvaluated, statusOf, summarise, type CheckResult, type Verdict } from "./verdict.ts";
 
 export interface GateInput {
-  readonly checks: readonly ChecksFile[];
-  /** The root of the image's tree on this machine. Only read, and not to be written to meanwhile. */
-  readonly tree: string;
+  readonly checks: readonly ParsedChecks[];
+  readonly tree: TreeReader;
   readonly runCommand: RunCommand;
 }
 
-/**
- * Decides whether the tree of an image keeps to its checks. Throws `invalid_input` with every mistake in them before
- * anything is looked at; whatever goes wrong after that is a result.
- */
-export async function evaluateGate({ checks, tree, runCommand }: GateInput): Promise<Verdict> {
-  const parsed = parseAllChecks(checks);
+/** Decides whether the tree of an image keeps to its checks. Whatever goes wrong is a result. */
+export async function evaluateGate({ checks: parsed, tree, runCommand }: GateInput): Promise<Verdict> {
   const started = clock.now();
-  const facts = treeFacts(await openTree(tree));
+  const facts = treeFacts(tree);
   const byFile = new Map<string, CheckResult[]>();
   // Commands come after everything else of all files: what they change must not be taken for the image.
   for (const commands of [false, true]) {

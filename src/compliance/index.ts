@@ -10,4 +10,4 @@ export type { CommandOutcome, RunCommand } from "./resolve/command.ts";
 export type { CheckResult, ResultStatus, Verdict, VerdictSummary } from "./verdict.ts";
 
 /** Part of the key under which a verdict is kept: changes whenever the same tree and checks may come to another one. */
-export const engineVersion = "1";
+export const engineVersion = "2";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { once } from "node:events";
+import { createServer as createHttpServer } from "node:http";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -114,4 +115,21 @@ test("a password in a URL is in no message", async () => {
     assert.match(error.message, /https:\/\/me@127\.0\.0\.1:1\/x\.git/);
     return !error.message.includes("secret");
   });
+});
+
+test("a login goes to its repository, and nowhere else", async () => {
+  const seen: (string | undefined)[] = [];
+  const server = createHttpServer((request, response) => {
+    seen.push(request.headers.authorization);
+    response.writeHead(404).end();
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const login = { username: "crayvcs", password: "secret" };
+  const loginFor = async (url: string) => (url === `${base}/ours.git` ? login : undefined);
+  const store = openGitStore(join(folder, "cache-login"), { loginFor });
+  await assert.rejects(store.resolve(`${base}/ours.git`, { branch: "main" }), /cannot read the git repository/);
+  await assert.rejects(store.resolve(`${base}/theirs.git`, { branch: "main" }), /cannot read the git repository/);
+  assert.deepEqual(new Set(seen), new Set([`Basic ${Buffer.from("crayvcs:secret").toString("base64")}`, undefined]));
+  server.close();
 });

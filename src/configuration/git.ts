@@ -6,6 +6,7 @@ import { NetkilnError } from "../lib/errors.ts";
 import { run, type Argv, type RunOptions, type RunResult } from "../lib/exec.ts";
 import { sha256 } from "../lib/files.ts";
 import { SingleFlight } from "../lib/single-flight.ts";
+import type { Login } from "./types.ts";
 
 export interface GitFile {
   /** Relative to the folder that the URL names. */
@@ -30,16 +31,30 @@ export interface GitStore {
   uncommitted(url: string): Promise<string[]>;
 }
 
+/** Where git itself finds a repository. */
+export interface RepositoryFolders {
+  /**
+   * The folder of a whole repository: of a remote one, its mirror, brought up to date when it is to be `fresh`. Throws
+   * `invalid_input` for a folder inside a work tree.
+   */
+  folder(url: string, options: { fresh: boolean }): Promise<string>;
+}
+
+export interface RepositoryBranches {
+  /** Names of a repository's branches as they are now. */
+  branches(url: string): Promise<string[]>;
+}
+
 /** A repository on this machine, and the folder in it that counts ("" or "a/b/"). */
 interface Place {
   readonly directory: string;
   readonly prefix: string;
 }
 
-const gitEnvironment = { GIT_TERMINAL_PROMPT: "0", GIT_CONFIG_NOSYSTEM: "1", HOME: "/nonexistent" };
+export const gitEnvironment = { GIT_TERMINAL_PROMPT: "0", GIT_CONFIG_NOSYSTEM: "1", HOME: "/nonexistent" };
 
 /** What every call carries: repositories may belong to somebody else, and URLs may not run commands (ext::). */
-const gitOptions = ["-c", "safe.directory=*", "-c", "protocol.ext.allow=never", "-c", "core.quotePath=false"];
+export const gitOptions = ["-c", "safe.directory=*", "-c", "protocol.ext.allow=never", "-c", "core.quotePath=false"];
 
 async function git(directory: string, ...args: string[]): Promise<string> {
   return (await runGit(directory, args, {})).stdout;
@@ -53,10 +68,23 @@ async function runGit(directory: string, args: readonly string[], options: RunOp
 /** A remote that takes a connection and then says nothing must not hold a request for ever. */
 const remoteTimeoutMs = 10 * 60_000;
 
-export function openGitStore(cache: string, { timeoutMs = remoteTimeoutMs }: { timeoutMs?: number } = {}): GitStore {
+export interface GitOptions {
+  readonly timeoutMs?: number;
+  /** User and password for a remote repository, where it wants them. */
+  readonly loginFor?: (url: string) => Promise<Login | undefined>;
+  /** Where the repository of a URL really is, when this server itself serves it under that URL. */
+  readonly servedFrom?: (url: string) => string | undefined;
+}
+
+export function openGitStore(
+  cache: string,
+  options: GitOptions = {},
+): GitStore & RepositoryFolders & RepositoryBranches {
+  const { timeoutMs = remoteTimeoutMs, loginFor = async () => undefined, servedFrom = () => undefined } = options;
   const fetches = new SingleFlight<Place>();
 
-  const open = async (url: string, fresh: boolean): Promise<Place> => {
+  const open = async (wanted: string, fresh: boolean): Promise<Place> => {
+    const url = servedFrom(wanted) ?? wanted;
     const path = localPath(url);
     if (path !== undefined) return openLocal(url, path);
     const directory = join(cache, sha256(url));
@@ -65,7 +93,8 @@ export function openGitStore(cache: string, { timeoutMs = remoteTimeoutMs }: { t
     // Who can do without a fetch does not wait for one; who needs one joins only another fetch.
     if (!fresh && (await exists())) return place;
     return fetches.run(url, async () => {
-      await ((await exists()) ? update(url, directory, timeoutMs) : mirror(url, cache, directory, timeoutMs));
+      const remote = { timeoutMs, env: { ...gitEnvironment, ...loginEnvironment(url, await loginFor(url)) } };
+      await ((await exists()) ? update(url, directory, remote) : mirror(url, cache, directory, remote));
       return place;
     });
   };
@@ -86,6 +115,11 @@ export function openGitStore(cache: string, { timeoutMs = remoteTimeoutMs }: { t
   const content = remembered(async (url, blob) => git((await open(url, false)).directory, "cat-file", "blob", blob));
 
   return {
+    folder: async (url, { fresh }) => {
+      const { directory, prefix } = await open(url, fresh);
+      if (prefix === "") return directory;
+      throw new NetkilnError("invalid_input", `${shown(url)} is a folder inside a repository, and no repository`);
+    },
     resolve: async (url, reference) => {
       const place = await open(url, "branch" in reference);
       const found = await findCommit(place, reference);
@@ -97,6 +131,7 @@ export function openGitStore(cache: string, { timeoutMs = remoteTimeoutMs }: { t
         hint: await known(url, place, reference),
       });
     },
+    branches: async (url) => branchesOf((await open(url, true)).directory),
     files,
     read: async (url, commit, path) => {
       const file = (await files(url, commit)).find((entry) => entry.path === path);
@@ -149,18 +184,32 @@ async function openLocal(url: string, path: string): Promise<Place> {
   return { directory: path, prefix: prefix.trim() };
 }
 
-async function update(url: string, directory: string, timeoutMs: number): Promise<void> {
-  await runGit(directory, ["fetch", "--quiet", "--prune", "origin"], { timeoutMs }).catch((error: unknown) =>
+async function update(url: string, directory: string, remote: RunOptions): Promise<void> {
+  await runGit(directory, ["fetch", "--quiet", "--prune", "origin"], remote).catch((error: unknown) =>
     refuseRemote(url, error),
   );
 }
 
+/**
+ * The login as settings that git reads from its environment (git-config(1), GIT_CONFIG_COUNT): arguments would be seen
+ * by every user of the host. It goes to this URL only, not to where the repository's server may send git on.
+ */
+function loginEnvironment(url: string, login: Login | undefined): Record<string, string> {
+  if (login === undefined || !/^https?:/.test(url)) return {};
+  const secret = Buffer.from(`${login.username}:${login.password}`).toString("base64");
+  return {
+    GIT_CONFIG_COUNT: "1",
+    GIT_CONFIG_KEY_0: `http.${url}.extraHeader`,
+    GIT_CONFIG_VALUE_0: `Authorization: Basic ${secret}`,
+  };
+}
+
 /** Fetches all of a remote repository; a mirror appears under its name only when it is complete. */
-async function mirror(url: string, cache: string, directory: string, timeoutMs: number): Promise<void> {
+async function mirror(url: string, cache: string, directory: string, remote: RunOptions): Promise<void> {
   await mkdir(cache, { recursive: true });
   const partial = join(cache, `${clock.randomHex(8)}.partial`);
   try {
-    await runGit(cache, ["clone", "--quiet", "--mirror", "--", url, partial], { timeoutMs });
+    await runGit(cache, ["clone", "--quiet", "--mirror", "--", url, partial], remote);
     await rename(partial, directory);
   } catch (error) {
     refuseRemote(url, error);
@@ -177,6 +226,11 @@ function refuseRemote(url: string, error: unknown): never {
   });
 }
 
+async function branchesOf(directory: string): Promise<string[]> {
+  const listing = await git(directory, "for-each-ref", "--format=%(refname:short)", "refs/heads");
+  return listing.split("\n").filter((name) => name !== "");
+}
+
 const namedBranches = 8;
 
 /** What can be named instead, for an operator who mistyped it. */
@@ -188,8 +242,7 @@ async function known(
   if ("commit" in reference) {
     return localPath(url) === undefined ? "was it pushed?" : `git -C ${url} log --all lists its commits`;
   }
-  const listing = await git(directory, "for-each-ref", "--format=%(refname:short)", "refs/heads").catch(() => "");
-  const branches = listing.split("\n").filter((name) => name !== "");
+  const branches = await branchesOf(directory).catch(() => []);
   if (branches.length === 0) return "it has no branches yet: commit something first";
   const more = branches.length > namedBranches ? `, and ${branches.length - namedBranches} more` : "";
   return `its branches: ${branches.slice(0, namedBranches).join(", ")}${more}`;

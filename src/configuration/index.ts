@@ -1,10 +1,45 @@
-export { openGitStore, type GitFile, type GitStore } from "./git.ts";
+export { openConfiguredComponents, type ComponentFilter, type ConfiguredComponentStore } from "./components.ts";
+export { batcherStep, type BatcherView } from "./batcher.ts";
+export { openGitStore, type GitFile, type GitStore, type RepositoryFolders } from "./git.ts";
+export { openServedRepositories, servedFrom, type PackRequest, type ServedRepositories } from "./served.ts";
+export { advanceImageSession, limitLayers, resultName, type ImageSessionPorts } from "./image-session.ts";
+export { inventoryText, roleGroups, type InventoryHost } from "./inventory.ts";
 export {
-  migrations,
-  openConfigurationStore,
+  endLiveSession,
+  runLiveSession,
+  type LiveRun,
+  type LiveSessionPorts,
+  type PlayResult,
+} from "./live-session.ts";
+export { migrations } from "./migrations.ts";
+export { openConfigurationOptions, type ConfigurationOptions, type ConfigurationOptionStore } from "./options.ts";
+export { pinConfiguration, renewPins, type WantedConfiguration, type WantedRepository } from "./pin.ts";
+export { watchRecap } from "./recap.ts";
+export {
+  openConfigurationSessions,
+  type ConfigurationSessionStore,
+  type SessionFilter,
+  type SessionProgress,
+} from "./sessions.ts";
+export { nodeKey, type NodeKey } from "./ssh-key.ts";
+export { openSourceStore, type SourceContent, type SourceStore } from "./sources.ts";
+export type { DesiredLayer } from "./standing.ts";
+export { openConfigurationStore, type ConfigurationStore } from "./store.ts";
+export {
+  componentStatuses,
+  layerStatuses,
+  sessionResults,
+  sessionStatuses,
+  type AppliedLayer,
+  type Artifact,
+  type ComponentChange,
   type Configuration,
   type ConfigurationContent,
-  type ConfigurationStore,
+  type ConfigurationSession,
+  type ConfigurationSessionRequest,
+  type ConfiguredComponent,
+  type LayerStatus,
   type Layer,
   type PinnedRepository,
-} from "./store.ts";
+  type Source,
+} from "./types.ts";

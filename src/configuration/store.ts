@@ -1,55 +1,26 @@
 import { timestamp } from "../lib/clock.ts";
 import { canonicalJson } from "../lib/files.ts";
-import type { Database, Migration } from "../lib/db.ts";
+import { sql, type Database, type Kysely } from "../lib/db.ts";
+import { NetkilnError } from "../lib/errors.ts";
+import { judgeComponentsOf } from "./judge.ts";
+import type { Tables } from "./migrations.ts";
+import { defaultRetryPolicy } from "./options.ts";
+import type { Configuration, ConfigurationContent } from "./types.ts";
 
-type Tables = {
-  configuration: { name: string; last_updated: string; data: string };
-};
-
-export const migrations: Record<string, Migration> = {
-  "0090-configuration": {
-    up: async (db) => {
-      await db.schema
-        .createTable("configuration")
-        .addColumn("name", "text", (column) => column.primaryKey())
-        .addColumn("last_updated", "text", (column) => column.notNull())
-        .addColumn("data", "text", (column) => column.notNull())
-        .execute();
-    },
-  },
-};
-
-/** A git repository at an exact commit; `branch` is what the commit was resolved from. */
-export interface PinnedRepository {
-  readonly name?: string;
-  readonly url: string;
-  readonly commit: string;
-  readonly branch?: string;
+export interface ConfigurationQuery {
+  readonly limit: number;
+  readonly after?: string | undefined;
+  /** Only those that a component desires, or only those that none does. */
+  readonly inUse?: boolean | undefined;
+  readonly tenant?: string | undefined;
 }
-
-/** One playbook of a repository. */
-export interface Layer extends PinnedRepository {
-  readonly playbook: string;
-  /** Kept for those who ask; DKMS works in our sandbox as it is. */
-  readonly specialParameters?: { readonly imsRequireDkms?: boolean };
-}
-
-export interface Configuration {
-  readonly name: string;
-  readonly lastUpdated: string;
-  /** In the order in which they are applied. */
-  readonly layers: readonly Layer[];
-  /** An inventory that every layer is given beside its own. */
-  readonly additionalInventory?: PinnedRepository;
-}
-
-export type ConfigurationContent = Pick<Configuration, "layers" | "additionalInventory">;
 
 export interface ConfigurationStore {
   /** Sets the content of a configuration; `changed` is false when it was the same already. */
   put(name: string, content: ConfigurationContent): Promise<{ configuration: Configuration; changed: boolean }>;
   find(name: string): Promise<Configuration | undefined>;
-  list(page: { limit: number; after?: string | undefined }): Promise<Configuration[]>;
+  list(query: ConfigurationQuery): Promise<Configuration[]>;
+  /** Throws `conflict` while a component desires it. */
   delete(name: string): Promise<void>;
 }
 
@@ -70,25 +41,51 @@ export function openConfigurationStore(database: Database): ConfigurationStore {
       ) {
         return { configuration: existing, changed: false };
       }
-      const row = { name, last_updated: configuration.lastUpdated, data: JSON.stringify(configuration) };
-      await db
-        .insertInto("configuration")
-        .values(row)
-        .onConflict((conflict) => conflict.column("name").doUpdateSet(row))
-        .execute();
+      await db.transaction().execute(async (trx) => writeConfiguration(trx, configuration));
       return { configuration, changed: true };
     },
-    list: async ({ limit, after = "" }) => {
+    list: async ({ limit, after = "", inUse, tenant }) => {
+      const desired = sql<boolean>`exists (
+        select 1 from configured_component where desired_config = configuration.name)`;
       const query = db
         .selectFrom("configuration")
         .select("data")
         .where("name", ">", after)
+        .$if(inUse !== undefined, (rows) => rows.where(inUse === true ? desired : sql<boolean>`not ${desired}`))
+        .$if(tenant !== undefined, (rows) => rows.where(sql<boolean>`data ->> '$.tenant' = ${tenant ?? ""}`))
         .orderBy("name")
         .limit(limit);
       return (await query.execute()).map((row) => JSON.parse(row.data) as Configuration);
     },
     delete: async (name) => {
-      await db.deleteFrom("configuration").where("name", "=", name).execute();
+      await db.transaction().execute(async (trx) => {
+        const desiring = trx.selectFrom("configured_component").select("id").where("desired_config", "=", name);
+        if ((await desiring.limit(1).executeTakeFirst()) !== undefined) {
+          throw new NetkilnError(
+            "conflict",
+            `Configuration ${name} is referenced by the desired state of some components`,
+          );
+        }
+        await trx.deleteFrom("configuration").where("name", "=", name).execute();
+      });
     },
   };
+}
+
+/** Writes a configuration, and what follows from it: which sources are in use, and how its components stand. */
+export async function writeConfiguration(db: Kysely<Tables>, configuration: Configuration): Promise<void> {
+  const { name, lastUpdated, layers, additionalInventory } = configuration;
+  const row = { name, last_updated: lastUpdated, data: JSON.stringify(configuration) };
+  await db
+    .insertInto("configuration")
+    .values(row)
+    .onConflict((conflict) => conflict.column("name").doUpdateSet(row))
+    .execute();
+  await db.deleteFrom("configuration_layer_source").where("configuration", "=", name).execute();
+  const repositories = [...layers, ...(additionalInventory === undefined ? [] : [additionalInventory])];
+  const sources = new Set(repositories.map(({ source }) => source).filter((source) => source !== undefined));
+  for (const source of sources) {
+    await db.insertInto("configuration_layer_source").values({ configuration: name, source }).execute();
+  }
+  await judgeComponentsOf(db, configuration, await defaultRetryPolicy(db));
 }

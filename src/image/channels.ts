@@ -185,8 +185,12 @@ async function addMove(
 
 /** The image, when it is there and not deleted. */
 async function liveImage(db: Kysely<Tables>, id: string): Promise<Image> {
-  const row = await db.selectFrom("image").select(["data", "deleted"]).where("id", "=", id).executeTakeFirst();
-  if (row === undefined) throw new NetkilnError("not_found", `there is no image ${id}`);
+  const row = await db
+    .selectFrom("image")
+    .select(["data", "deleted", "content"])
+    .where("id", "=", id)
+    .executeTakeFirst();
+  if (row === undefined || row.content === 0) throw new NetkilnError("not_found", `there is no image ${id}`);
   if (row.deleted === null) return JSON.parse(row.data) as Image;
   throw new NetkilnError("refused", `image ${id} is deleted, so no channel can point at it`, {
     hint: `bring it back first: netkiln images undelete ${id}`,
@@ -232,7 +236,8 @@ function requireName(name: string): void {
 
 /** A name can mean only one of them. */
 async function refuseImageName(db: Kysely<Tables>, name: string): Promise<void> {
-  const image = await db.selectFrom("image").select("id").where("name", "=", name).executeTakeFirst();
+  const images = db.selectFrom("image").select("id").where("name", "=", name).where("content", "=", 1);
+  const image = await images.executeTakeFirst();
   if (image === undefined) return;
   throw new NetkilnError("conflict", `there is an image named ${name} (${image.id})`, { hint: "use another channel" });
 }

@@ -21,6 +21,9 @@ export {
   type InventoryPackage,
   type InventoryUnit,
 } from "./inventory.ts";
+export { openImageRecords, type ImageChange, type ImageRecord, type ImageRecordStore } from "./image-records.ts";
+export type { Link } from "./links.ts";
+export { openRecipeRecords, type RecipeChange, type RecipeRecord, type RecipeRecordStore } from "./recipe-records.ts";
 export { requireVouched } from "./vouched.ts";
 export { manifestText, s3Path } from "./manifest.ts";
 export { migrations } from "./migrations.ts";
@@ -39,15 +42,20 @@ export {
 } from "./schema.ts";
 export { openImageStore, type Deleted, type ImageStore, type Page, type Recipe, type RecipeEntry } from "./store.ts";
 export {
+  architectures,
   artifactNames,
+  linuxDistributions,
+  recipeTypes,
   type Arch,
   type ArtifactName,
   type Attestation,
   type Image,
   type ImageArtifacts,
   type ImageCommit,
+  type LinuxDistribution,
   type ManualLayer,
   type PackageSource,
+  type RecipeType,
 } from "./types.ts";
 export { decideFates, type Fate, type RetentionRules } from "./retention.ts";
 export {

@@ -1,4 +1,6 @@
 import { sql, type Generated, type Migration } from "../lib/db.ts";
+import { countChanges } from "../lib/revision.ts";
+import type { Arch, LinuxDistribution, RecipeType } from "./types.ts";
 
 export type Tables = {
   recipe: {
@@ -9,6 +11,14 @@ export type Tables = {
     spec: string;
     files: string;
     deleted: string | null;
+    /** 0 where only the record is there, as IMS clients can make one. */
+    content: Generated<number>;
+    type: Generated<RecipeType>;
+    /** As its record says it; null where only its spec tells. */
+    linux: LinuxDistribution | null;
+    require_dkms: Generated<number>;
+    link_path: string | null;
+    link_etag: string | null;
   };
   image: {
     id: string;
@@ -18,6 +28,15 @@ export type Tables = {
     sequence: number;
     data: string;
     deleted: string | null;
+    /** 0 where only the record is there, as IMS clients can make one; `data` is an empty object then. */
+    content: Generated<number>;
+    arch: Arch;
+    /** Of its manifest. */
+    etag: string | null;
+    /** Where the manifest of an image is that is not here. */
+    link_path: string | null;
+    link_etag: string | null;
+    metadata: Generated<string>;
   };
   image_attestation: { number: Generated<number>; image: string; data: string };
   channel: { name: string; image: string };
@@ -109,4 +128,37 @@ export const migrations: Record<string, Migration> = {
       await db.schema.createIndex("image_attestation_image").on("image_attestation").column("image").execute();
     },
   },
+  "0430-records": {
+    up: async (db) => {
+      // Text of the schema, where a parameter cannot stand: what lists and filters ask for is beside the content.
+      for (const column of [
+        "content integer not null default 1",
+        "arch text not null default 'x86_64'",
+        "etag text",
+        "link_path text",
+        "link_etag text",
+        "metadata text not null default '{}'",
+      ]) {
+        await sql`alter table image add column ${sql.raw(column)}`.execute(db);
+      }
+      await sql`update image set arch = json_extract(data, '$.arch'),
+        etag = json_extract(data, '$.artifacts.manifest.md5')`.execute(db);
+      await sql`create unique index image_link on image (link_path) where deleted is null`.execute(db);
+      for (const column of [
+        "content integer not null default 1",
+        "type text not null default 'kiwi-ng'",
+        "linux text",
+        "require_dkms integer not null default 1",
+        "link_path text",
+        "link_etag text",
+      ]) {
+        await sql`alter table recipe add column ${sql.raw(column)}`.execute(db);
+      }
+      // Names of mere records mean nothing, so they may repeat.
+      await sql`drop index recipe_name`.execute(db);
+      await sql`create unique index recipe_name on recipe (name) where deleted is null and content = 1`.execute(db);
+      await sql`create unique index recipe_link on recipe (link_path) where deleted is null`.execute(db);
+    },
+  },
+  "0502-image-revision": { up: (db) => countChanges(db, "image", { image: [] }) },
 };

@@ -90,8 +90,9 @@ type DeletionMethods = Pick<
 >;
 
 function recipeMethods(db: Kysely<Tables>): RecipeStore {
-  const recipes = () => db.selectFrom("recipe").selectAll().where("deleted", "is", null);
-  const deletedRecipes = () => db.selectFrom("recipe").selectAll().where("deleted", "is not", null).orderBy("id");
+  const withContent = () => db.selectFrom("recipe").selectAll().where("content", "=", 1);
+  const recipes = () => withContent().where("deleted", "is", null);
+  const deletedRecipes = () => withContent().where("deleted", "is not", null).orderBy("id");
   return {
     putRecipe: async ({ spec, digest, files }) => {
       const existing = await recipes().where("name", "=", spec.name).executeTakeFirst();
@@ -108,7 +109,9 @@ function recipeMethods(db: Kysely<Tables>): RecipeStore {
       await db
         .insertInto("recipe")
         .values(row)
-        .onConflict((conflict) => conflict.column("name").where("deleted", "is", null).doUpdateSet(row))
+        .onConflict((conflict) =>
+          conflict.column("name").where("deleted", "is", null).where("content", "=", sql.lit(1)).doUpdateSet(row),
+        )
         .execute();
       return { recipe: toRecipe(row), changed: true };
     },
@@ -137,10 +140,12 @@ function recipeMethods(db: Kysely<Tables>): RecipeStore {
     },
     undeleteRecipe: async (id) =>
       db.transaction().execute(async (trx) => {
-        const row = await trx.selectFrom("recipe").select("name").where("id", "=", id).executeTakeFirst();
+        const row = await trx.selectFrom("recipe").select(["name", "content"]).where("id", "=", id).executeTakeFirst();
+        if (row?.content === 0) return setDeleted(trx, "recipe", id, null);
         const namesake = trx
           .selectFrom("recipe")
           .select("id")
+          .where("content", "=", 1)
           .where("name", "=", row?.name ?? "");
         const other = await namesake.where("deleted", "is", null).where("id", "!=", id).executeTakeFirst();
         if (other === undefined) return setDeleted(trx, "recipe", id, null);
@@ -154,7 +159,12 @@ function recipeMethods(db: Kysely<Tables>): RecipeStore {
 
 function imageMethods(db: Kysely<Tables>): Omit<ImageStore, keyof RecipeStore | keyof DeletionMethods> {
   const images = () =>
-    db.selectFrom("image").selectAll("image").where("image.deleted", "is", null).orderBy("image.sequence", "desc");
+    db
+      .selectFrom("image")
+      .selectAll("image")
+      .where("image.deleted", "is", null)
+      .where("image.content", "=", 1)
+      .orderBy("image.sequence", "desc");
   return {
     makeNewest: async (id) => {
       await db
@@ -174,6 +184,8 @@ function imageMethods(db: Kysely<Tables>): Omit<ImageStore, keyof RecipeStore | 
           created: image.created,
           sequence: nextSequence,
           data: JSON.stringify(image),
+          arch: image.arch,
+          etag: image.artifacts.manifest.md5,
         })
         .execute();
     },
@@ -210,7 +222,13 @@ function imageMethods(db: Kysely<Tables>): Omit<ImageStore, keyof RecipeStore | 
 }
 
 function deletionMethods(db: Kysely<Tables>): DeletionMethods {
-  const deleted = () => db.selectFrom("image").selectAll().where("deleted", "is not", null).orderBy("sequence", "desc");
+  const deleted = () =>
+    db
+      .selectFrom("image")
+      .selectAll()
+      .where("deleted", "is not", null)
+      .where("content", "=", 1)
+      .orderBy("sequence", "desc");
   return {
     deleteImage: async (id) =>
       db.transaction().execute(async (trx) => {
@@ -239,7 +257,7 @@ function deletionMethods(db: Kysely<Tables>): DeletionMethods {
   };
 }
 
-const nextSequence = sql<number>`(select coalesce(max(sequence), 0) + 1 from image)`;
+export const nextSequence = sql<number>`(select coalesce(max(sequence), 0) + 1 from image)`;
 
 function olderThan(id: string | undefined) {
   return sql<boolean>`sequence < (select sequence from image where id = ${id ?? ""})`;
@@ -252,9 +270,23 @@ async function setDeleted(
   id: string,
   time: string | null,
 ): Promise<boolean> {
+  if (time === null) await requireFreeLink(db, table, id);
   const update = db.updateTable(table).set({ deleted: time }).where("id", "=", id);
   const result = await update.where("deleted", time === null ? "is not" : "is", null).executeTakeFirst();
   return result.numUpdatedRows > 0n;
+}
+
+/** Throws `conflict` for a deleted record whose link another one has now. */
+async function requireFreeLink(db: Kysely<Tables>, table: "image" | "recipe", id: string): Promise<void> {
+  const { link_path: path = null } =
+    (await db.selectFrom(table).select("link_path").where("id", "=", id).executeTakeFirst()) ?? {};
+  if (path === null) return;
+  const other = db.selectFrom(table).select("id").where("deleted", "is", null).where("link_path", "=", path);
+  const holder = await other.executeTakeFirst();
+  if (holder === undefined) return;
+  throw new NetkilnError("conflict", `${path} belongs to the ${table} ${holder.id} now`, {
+    hint: "delete that one first",
+  });
 }
 
 async function destroy(db: Kysely<Tables>, table: "image" | "recipe", id: string): Promise<boolean> {
@@ -262,8 +294,10 @@ async function destroy(db: Kysely<Tables>, table: "image" | "recipe", id: string
   return result.numDeletedRows > 0n;
 }
 
-function toRecipe({ deleted: _deleted, ...row }: Tables["recipe"]): Recipe {
-  return { ...row, spec: JSON.parse(row.spec) as RecipeSpec, files: JSON.parse(row.files) as RecipeEntry[] };
+function toRecipe(row: Pick<Tables["recipe"], keyof Recipe>): Recipe {
+  const { id, name, digest, created } = row;
+  const spec = JSON.parse(row.spec) as RecipeSpec;
+  return { id, name, digest, created, spec, files: JSON.parse(row.files) as RecipeEntry[] };
 }
 
 function toImage(row: { data: string }): Image {

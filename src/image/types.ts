@@ -2,7 +2,14 @@ import type { Digests } from "../lib/files.ts";
 import type { ElSpec, RecipeSpec, SuseSpec } from "./schema.ts";
 
 /** Architectures as IMS names them. */
-export type Arch = "x86_64" | "aarch64";
+export const architectures = ["x86_64", "aarch64"] as const;
+export type Arch = (typeof architectures)[number];
+
+/** Kinds of recipes, and what they make, as IMS names them. */
+export const recipeTypes = ["kiwi-ng", "packer"] as const;
+export type RecipeType = (typeof recipeTypes)[number];
+export const linuxDistributions = ["sles12", "sles15", "centos7"] as const;
+export type LinuxDistribution = (typeof linuxDistributions)[number];
 
 /** Forms of a tree: `rootfs` is a squashfs, `oci` the manifest of an OCI image, `verity` the hash tree of the rootfs. */
 export const artifactNames = ["rootfs", "kernel", "initrd", "erofs", "cpio.gz", "cpio.zst", "verity", "oci"] as const;

@@ -28,7 +28,10 @@ export async function workOn(
       await clock.sleep(idleMs, signal).catch(() => undefined);
       continue;
     }
-    const task = runJob(jobs, owner, job, handler, signal).finally(() => running.delete(task));
+    const task = runJob(jobs, owner, job, handler, signal)
+      // Its lease runs out, and it is taken again.
+      .catch((error: unknown) => log.error({ error, job: job.id }, "the end of a job cannot be written down"))
+      .finally(() => running.delete(task));
     running.add(task);
   }
   await Promise.all(running);

@@ -1,13 +1,13 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { Kysely, SqliteDialect } from "kysely";
 import { Migrator, type Migration } from "kysely/migration";
 import { NetkilnError } from "./errors.ts";
 
-export type { Kysely, Generated, Selectable } from "kysely";
+export type { Kysely, Generated, RawBuilder, Selectable, SelectQueryBuilder } from "kysely";
 export type { Migration } from "kysely/migration";
-export { sql } from "kysely";
+export { CompiledQuery, sql } from "kysely";
 
 /** Milliseconds that a statement waits for another process's write; writes here take less than one. */
 const busyTimeout = 10_000;
@@ -20,6 +20,7 @@ export type Database = Kysely<{}>;
 export function openDatabase(file: string): Database {
   mkdirSync(dirname(file), { recursive: true });
   let database: DatabaseSync;
+  let reading: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(file, { timeout: busyTimeout });
     database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on;");
@@ -29,16 +30,41 @@ export function openDatabase(file: string): Database {
       hint: "check that the folder is writable and that the disk is not full",
     });
   }
-  return new Kysely({ dialect: new SqliteDialect({ database: adapt(database) }) });
+  const closeAll = () => {
+    reading?.close();
+    database.close();
+  };
+  const db: Database = new Kysely({ dialect: new SqliteDialect({ database: adapt(database, closeAll) }) });
+  readers.set(db, () => {
+    // A database in memory is there for its own connection alone.
+    if (file === ":memory:") return database;
+    reading ??= new DatabaseSync(file, { timeout: busyTimeout, readOnly: true });
+    return reading;
+  });
+  return db;
+}
+
+const readers = new WeakMap<Database, () => DatabaseSync>();
+
+/**
+ * A read that is asked for thousands of times a second: prepared once, and answered at once. It has a connection of its
+ * own, so it sees what is committed and nothing of a transaction that is under way.
+ */
+export function prepareRead<Row>(db: Database, query: string): (...values: readonly SQLInputValue[]) => Row[] {
+  let statement: StatementSync | undefined;
+  return (...values) => {
+    statement ??= (readers.get(db) as () => DatabaseSync)().prepare(query);
+    return statement.all(...values) as Row[];
+  };
 }
 
 /**
  * Kysely's four-member view of node:sqlite. Transactions begin as writers: a deferred one that turns into a writer
  * later fails at once when another process wrote in between, whatever the busy timeout.
  */
-function adapt(database: DatabaseSync) {
+function adapt(database: DatabaseSync, close: () => void) {
   return {
-    close: () => database.close(),
+    close,
     prepare: (query: string) => {
       const statement = database.prepare(query === "begin" ? "begin immediate" : query);
       return {

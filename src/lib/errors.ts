@@ -9,6 +9,7 @@ export const errorCodes = {
   not_found: { status: 404, exit: 3, title: "Not Found" },
   conflict: { status: 409, exit: 4, title: "Conflict" },
   too_large: { status: 413, exit: 2, title: "Content Too Large" },
+  unprocessable: { status: 422, exit: 2, title: "Unprocessable Content" },
   work_failed: { status: 500, exit: 1, title: "Work Failed" },
   internal: { status: 500, exit: 1, title: "Internal Server Error" },
   unreachable: { status: 503, exit: 5, title: "Service Unavailable" },
@@ -53,6 +54,11 @@ export class NetkilnError extends Error {
     this.output = details.output ?? [];
     this.detail = details.detail;
   }
+}
+
+/** A mistake in one member of a request, as `parseAs` tells it. */
+export function aboutMember(member: string, message: string): NetkilnError {
+  return new NetkilnError("invalid_input", message, { problems: [{ message: `${member}: ${message}` }] });
 }
 
 /** An error as it travels: on the wire, in a job's row, in a build's record. */

@@ -2,6 +2,8 @@ import { spawn } from "node:child_process";
 import { openSync, closeSync } from "node:fs";
 import { getCompileCacheDir } from "node:module";
 import { dirname } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { execa } from "execa";
 import { NetkilnError } from "./errors.ts";
 
@@ -116,6 +118,51 @@ function failureText(name: string, exitCode: number, timedOut: boolean, missing:
   return `${name} failed with exit code ${exitCode}`;
 }
 
+export type TalkOptions = Pick<RunOptions, "name" | "cwd" | "env" | "signal">;
+
+/** A program that answers each line on its input with a line on its output. */
+export interface Talk {
+  /** One at a time. Throws `work_failed` with the last lines of its error output when the program has ended. */
+  ask(line: string): Promise<string>;
+  /** Closes its input and waits for its end; one that does not end then is the caller's to abort. */
+  end(): Promise<void>;
+}
+
+/** Starts a program to talk to, which ends with this process. */
+export function talk(argv: Argv, options: TalkOptions = {}): Talk {
+  const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...argv], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...environmentOf(argv), ...options.env },
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
+    ...(options.signal !== undefined && { signal: options.signal }),
+    killSignal: "SIGKILL",
+  });
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (said = `${said}${text}`.slice(-(1 << 16))));
+  // What is written to a program that has ended is lost, and its end is told to who asks.
+  child.stdin.on("error", () => undefined);
+  const closed = new Promise<void>((resolve) => child.on("close", () => resolve()).on("error", () => resolve()));
+  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    ask: async (line) => {
+      child.stdin.write(`${line}\n`);
+      const { value, done } = (await answers.next()) as { value?: string; done?: boolean };
+      options.signal?.throwIfAborted();
+      if (done !== true && value !== undefined) return value;
+      await closed;
+      const name = options.name ?? argv[0];
+      const ending = child.exitCode === null ? `was ended by ${child.signalCode}` : `ended with ${child.exitCode}`;
+      throw new NetkilnError("work_failed", `${name} ${ending} instead of answering`, {
+        output: said.split("\n").filter(Boolean).slice(-keptLines),
+      });
+    },
+    end: async () => {
+      child.stdin.end();
+      await closed;
+    },
+  };
+}
+
 export interface Spawned {
   readonly pid: number;
   /** Resolves when the program ends; only while this process lives. */
@@ -146,4 +193,39 @@ export function start(
   });
   if (!options.dieWithParent) child.unref();
   return { pid: child.pid ?? 0, ended, kill: (signal) => void child.kill(signal) };
+}
+
+export interface Streamed {
+  /** What it prints, as it comes. The program is killed when nobody reads on. */
+  readonly output: Readable;
+  /** Resolves when it has ended, with the end of what it said on its error output. */
+  readonly ended: Promise<{ exitCode: number | null; stderr: string }>;
+}
+
+/** Bytes of the error output that are kept. */
+const keptError = 4096;
+
+/** Runs a program whose output may be larger than memory; it is killed with this process, and after `timeoutMs`. */
+export function stream(
+  argv: Argv,
+  options: { input: Buffer; timeoutMs: number; env?: Readonly<Record<string, string>> },
+): Streamed {
+  const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...argv], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...environmentOf(argv), ...options.env },
+    timeout: options.timeoutMs,
+    killSignal: "SIGKILL",
+  });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr = (stderr + text).slice(-keptError)));
+  // One that ends before it has read everything is told by its exit code.
+  child.stdin.on("error", () => undefined).end(options.input);
+  child.stdout.on("close", () => {
+    if (!child.stdout.readableEnded) child.kill("SIGKILL");
+  });
+  const ended = new Promise<{ exitCode: number | null; stderr: string }>((resolve) => {
+    child.on("close", (exitCode) => resolve({ exitCode, stderr }));
+    child.on("error", (error) => resolve({ exitCode: null, stderr: error.message }));
+  });
+  return { output: child.stdout, ended };
 }

@@ -18,6 +18,13 @@ export interface HttpAnswer {
   readonly body: Buffer;
 }
 
+interface RequestOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Buffer | string | Readable | undefined;
+  /** Certificates in PEM that a server's has to come from, instead of those that everybody trusts. */
+  readonly ca?: string | undefined;
+}
+
 /**
  * One request and its whole answer, whatever its status; over a unix socket as well as over TCP. A body that is a
  * stream is sent as it comes, and no further when the server has answered before its end.
@@ -27,7 +34,7 @@ export async function sendRequest(
   server: ServerAddress,
   method: string,
   path: string,
-  options: { headers?: Record<string, string>; body?: Buffer | string | Readable | undefined } = {},
+  options: RequestOptions = {},
 ): Promise<HttpAnswer> {
   const { body } = options;
   const { response, request } = await startRequest(server, method, path, options);
@@ -46,9 +53,9 @@ export async function receiveFile(
   server: ServerAddress,
   path: string,
   file: string,
-  headers: Record<string, string>,
+  options: Pick<RequestOptions, "headers" | "ca">,
 ): Promise<HttpAnswer | undefined> {
-  const { response } = await startRequest(server, "GET", path, { headers });
+  const { response } = await startRequest(server, "GET", path, options);
   if (response.statusCode !== 200) return wholeAnswer(response, server);
   const temporary = `${file}.${clock.randomHex(6)}.tmp`;
   try {
@@ -82,15 +89,14 @@ function startRequest(
   server: ServerAddress,
   method: string,
   path: string,
-  { headers = {}, body }: { headers?: Record<string, string>; body?: Buffer | string | Readable | undefined },
+  { headers = {}, body, ca }: RequestOptions,
 ): Promise<{ response: IncomingMessage; request: ClientRequest }> {
   const socketPath = server.startsWith("unix:") ? server.slice("unix:".length) : undefined;
   const url = new URL(path, socketPath === undefined ? server : "http://localhost");
   const open = url.protocol === "https:" ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
-    const request = open(url, { method, headers, ...(socketPath !== undefined && { socketPath }) }, (response) =>
-      resolve({ response, request }),
-    );
+    const to = { ...(socketPath !== undefined && { socketPath }), ...(ca !== undefined && { ca }) };
+    const request = open(url, { method, headers, ...to }, (response) => resolve({ response, request }));
     request.on("error", (error) => reject(unreachable(server, error)));
     if (body instanceof Readable) {
       body.on("error", (error) => {
@@ -147,6 +153,11 @@ export async function downloadFile(
 
 /** What the end of a connection that stood is called (connect(2), send(2)). */
 const cutCodes: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE"]);
+/** What is wrong with a server's certificate (https://nodejs.org/api/tls.html#x509-certificate-error-codes). */
+const untrusted: ReadonlySet<string> = new Set([
+  ...["DEPTH_ZERO_SELF_SIGNED_CERT", "SELF_SIGNED_CERT_IN_CHAIN", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY"],
+  ...["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "CERT_HAS_EXPIRED", "ERR_TLS_CERT_ALTNAME_INVALID"],
+]);
 const cut = Symbol("the connection was cut");
 
 /** Whether a request reached a server that then went away, so that nobody knows what has become of it. */
@@ -165,6 +176,11 @@ function unreachable(server: ServerAddress, error: Error): NetkilnError {
     return new NetkilnError("unreachable", `the server on ${server} went away before it answered (${code})`, {
       hint: "run the same again when it is back: what it had taken on goes on, and is not done twice",
       detail: cut,
+    });
+  }
+  if (code !== undefined && untrusted.has(code)) {
+    return new NetkilnError("unreachable", `the certificate of the server on ${server} is not trusted (${code})`, {
+      hint: "give the authority's certificate with --cacert; on the server's host, netkiln certificate show names it",
     });
   }
   return new NetkilnError("unreachable", `no netkiln server answers on ${server} (${code ?? error.message})`, {

@@ -1,4 +1,4 @@
-import { LineCounter, parseDocument, type Document, type Node } from "yaml";
+import { isScalar, LineCounter, parseDocument, stringify, visit, type Document, type Node } from "yaml";
 import type { z } from "zod";
 import { NetkilnError, type Problem } from "./errors.ts";
 
@@ -21,6 +21,7 @@ export function parseYaml(text: string, file: string): YamlSource {
   // maxAliasCount bounds what a "billion laughs" document can expand to.
   // Merge keys (<<) are of YAML 1.1, and the files that PyYAML reads use them.
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false, merge: true });
+  keepNumericKeys(document);
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return { line, column: col };
@@ -48,6 +49,15 @@ export function parseYaml(text: string, file: string): YamlSource {
   };
 }
 
+/** Keys become texts: of a version such as 2.10, the text that was written, and not the number without its zero. */
+function keepNumericKeys(document: Document): void {
+  visit(document, {
+    Pair: (_, { key }) => {
+      if (isScalar(key) && typeof key.value === "number" && key.source !== undefined) key.value = key.source;
+    },
+  });
+}
+
 /** Parses and checks a document in one go; throws one `invalid_input` with every mistake and its place. */
 export function parseYamlAs<T>(schema: z.ZodType<T>, text: string, file: string): T {
   const source = parseYaml(text, file);
@@ -67,6 +77,16 @@ export function checkYaml<T>(schema: z.ZodType<T>, source: YamlSource): { value?
   return { problems: problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)) };
 }
 
+/** Prints a value so that readers of every version of YAML take texts for texts: 1.1 has more words for other things. */
+export function formatYaml(value: unknown): string {
+  return stringify(value, { defaultStringType: "QUOTE_DOUBLE", lineWidth: 0 });
+}
+
+/** YAML that readers of version 1.1, such as PyYAML, and of 1.2 take for the same: `on` and `1:30` are quoted. */
+export function printYaml(value: unknown): string {
+  return stringify(value, { version: "1.1", lineWidth: 0, aliasDuplicateObjects: false });
+}
+
 export function countOf(count: number, noun: string, plural: string = `${noun}s`): string {
   return `${count} ${count === 1 ? noun : plural}`;
 }
@@ -80,6 +100,10 @@ function problemsOf(issue: z.core.$ZodIssue, source: YamlSource): Problem[] {
       ...source.atKey([...path, key]),
       message: `unknown key "${key}"${name === "" ? "" : ` in ${name}`}`,
     }));
+  }
+  if (issue.code === "invalid_key") {
+    const message = issue.issues.map((inner) => inner.message).join(", ");
+    return [{ file: source.file, ...source.atKey(path), message: `${name}: ${message}` }];
   }
   return [
     { file: source.file, ...source.at(path), message: name === "" ? issue.message : `${name}: ${issue.message}` },

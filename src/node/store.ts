@@ -1,68 +1,15 @@
-import { sql, type Database, type Kysely, type Migration } from "../lib/db.ts";
+import { timestamp } from "../lib/clock.ts";
+import { sql, type Database, type Kysely } from "../lib/db.ts";
 import { NetkilnError } from "../lib/errors.ts";
-import { aliasOf, canonicalMac, type Group, type Node, type NodeInput, type NodeState } from "./types.ts";
-
-type Tables = {
-  node: {
-    xname: string;
-    nid: number;
-    role: string;
-    sub_role: string | null;
-    arch: Node["arch"];
-    enabled: number;
-    state: NodeState;
-    locked: number;
-    kernel_parameters: string;
-    power_driver: Node["power"]["driver"];
-    power_options: string;
-  };
-  node_interface: { mac: string; xname: string; position: number; ip: string | null };
-  node_group: { label: string; description: string };
-  node_group_member: { label: string; xname: string };
-};
-
-export const migrations: Record<string, Migration> = {
-  "0030-node": {
-    up: async (db) => {
-      await db.schema
-        .createTable("node")
-        .addColumn("xname", "text", (column) => column.primaryKey())
-        .addColumn("nid", "integer", (column) => column.notNull().unique())
-        .addColumn("role", "text", (column) => column.notNull())
-        .addColumn("sub_role", "text")
-        .addColumn("arch", "text", (column) => column.notNull())
-        .addColumn("enabled", "integer", (column) => column.notNull())
-        .addColumn("state", "text", (column) => column.notNull())
-        .addColumn("locked", "integer", (column) => column.notNull())
-        .addColumn("kernel_parameters", "text", (column) => column.notNull())
-        .addColumn("power_driver", "text", (column) => column.notNull())
-        .addColumn("power_options", "text", (column) => column.notNull())
-        .execute();
-      await db.schema
-        .createTable("node_interface")
-        .addColumn("mac", "text", (column) => column.primaryKey())
-        .addColumn("xname", "text", (column) => column.notNull().references("node.xname").onDelete("cascade"))
-        .addColumn("position", "integer", (column) => column.notNull())
-        .addColumn("ip", "text")
-        .execute();
-      await db.schema.createIndex("node_interface_xname").on("node_interface").column("xname").execute();
-      await db.schema
-        .createTable("node_group")
-        .addColumn("label", "text", (column) => column.primaryKey())
-        .addColumn("description", "text", (column) => column.notNull())
-        .execute();
-      await db.schema
-        .createTable("node_group_member")
-        .addColumn("label", "text", (column) => column.notNull().references("node_group.label").onDelete("cascade"))
-        .addColumn("xname", "text", (column) => column.notNull().references("node.xname").onDelete("cascade"))
-        .addPrimaryKeyConstraint("node_group_member_key", ["label", "xname"])
-        .execute();
-      await db.schema.createIndex("node_group_member_xname").on("node_group_member").column("xname").execute();
-    },
-  },
-};
+import { amongTexts } from "./components.ts";
+import { addMembers, openGroupStore, replaceMembers } from "./groups.ts";
+import { openNodeNames, type NodeNames } from "./named.ts";
+import type { ComponentRow, Tables } from "./tables.ts";
+import { aliasOf, nameKind, type Group, type HsmGroup, type Node, type NodeInput, type NodeState } from "./types.ts";
 
 export interface NodeQuery {
+  /** Only these. */
+  readonly xnames?: readonly string[] | undefined;
   /** Only nodes whose xname sorts after this one. */
   readonly after?: string | undefined;
   /** All when not given. */
@@ -73,7 +20,7 @@ export interface NodeQuery {
 }
 
 /** The inventory: which nodes there are, where they stand and to what they belong. */
-export interface NodeStore {
+export interface NodeStore extends NodeNames {
   /** Adds a node or replaces what is said about it. Throws `conflict` when another node has its nid or a MAC of it. */
   put(input: NodeInput): Promise<Node>;
   get(xname: string): Promise<Node | undefined>;
@@ -81,9 +28,12 @@ export interface NodeStore {
   find(name: string): Promise<Node | undefined>;
   /** Sorted by xname as text. */
   list(query?: NodeQuery): Promise<Node[]>;
+  /** The xnames alone, sorted as text. */
+  names(page: { after?: string | undefined; limit: number }): Promise<string[]>;
   /** False when there is no such node. */
   remove(xname: string): Promise<boolean>;
   setState(xname: string, state: NodeState): Promise<void>;
+  setStates(xnames: readonly string[], state: NodeState): Promise<void>;
   setLocked(xname: string, locked: boolean): Promise<void>;
   /** Throws `not_found` when a member is no node. */
   putGroup(group: Group): Promise<Group>;
@@ -94,10 +44,14 @@ export interface NodeStore {
 
 export function openNodeStore(database: Database): NodeStore {
   const db = database.withTables<Tables>();
+  const select = () => db.selectFrom("inventory_component").selectAll().where("type", "=", "Node");
 
-  const get = async (xname: string) => {
-    const rows = await db.selectFrom("node").selectAll().where("xname", "=", xname).execute();
-    return (await withParts(db, rows))[0];
+  const get = async (xname: string) => (await withParts(db, await select().where("xname", "=", xname).execute()))[0];
+
+  const setStates = async (xnames: readonly string[], state: NodeState) => {
+    if (xnames.length === 0) return;
+    const changed = db.updateTable("inventory_component").set({ state }).where("xname", "in", amongTexts(xnames));
+    await changed.where("state", "!=", state).execute();
   };
 
   return {
@@ -110,80 +64,94 @@ export function openNodeStore(database: Database): NodeStore {
     },
     get,
     find: async (name) => {
-      const nid = /^(?:nid)?(\d+)$/.exec(name)?.[1];
-      if (nid !== undefined && nid.length < 12) {
-        const rows = await db.selectFrom("node").selectAll().where("nid", "=", Number(nid)).execute();
-        return (await withParts(db, rows))[0];
-      }
-      const mac = canonicalMac(name);
-      if (mac === undefined) return get(name);
-      const owner = await db.selectFrom("node_interface").select("xname").where("mac", "=", mac).executeTakeFirst();
+      const { kind, value } = nameKind(name);
+      if (kind === "nid") return (await withParts(db, await select().where("nid", "=", value).execute()))[0];
+      if (kind === "xname") return get(value);
+      const owner = await db
+        .selectFrom("inventory_interface")
+        .select("xname")
+        .where("mac", "=", value)
+        .executeTakeFirst();
       return owner === undefined ? undefined : get(owner.xname);
     },
-    list: async ({ after, limit, role, group, state } = {}) => {
-      let query = db.selectFrom("node").selectAll().orderBy(sql.ref("xname"));
+    list: async ({ xnames, after, limit, role, group, state } = {}) => {
+      let query = select().orderBy(sql.ref("xname"));
+      if (xnames !== undefined) query = query.where("xname", "in", amongTexts(xnames));
       if (after !== undefined) query = query.where("xname", ">", after);
       if (role !== undefined) query = query.where("role", "=", role);
       if (state !== undefined) query = query.where("state", "=", state);
       if (group !== undefined) {
-        const members = db.selectFrom("node_group_member").select("xname").where("label", "=", group);
-        query = query.where("xname", "in", members);
+        const members = db.selectFrom("inventory_member").select("xname").where("kind", "=", "group");
+        query = query.where("xname", "in", members.where("label", "=", group));
       }
       if (limit !== undefined) query = query.limit(limit);
       return withParts(db, await query.execute());
     },
-    remove: async (xname) =>
-      (await db.deleteFrom("node").where("xname", "=", xname).executeTakeFirst()).numDeletedRows > 0n,
-    setState: async (xname, state) => {
-      await db.updateTable("node").set({ state }).where("xname", "=", xname).where("state", "!=", state).execute();
+    names: async ({ after = "", limit }) => {
+      const nodes = db.selectFrom("inventory_component").select("xname").where("type", "=", "Node");
+      const rows = await nodes.where("xname", ">", after).orderBy("xname").limit(limit).execute();
+      return rows.map(({ xname }) => xname);
     },
+    remove: async (xname) =>
+      db.transaction().execute(async (trx) => {
+        const gone = trx.deleteFrom("inventory_component").where("xname", "=", xname).where("type", "=", "Node");
+        if ((await gone.executeTakeFirst()).numDeletedRows === 0n) return false;
+        await trx.deleteFrom("inventory_interface").where("xname", "=", xname).execute();
+        await trx.deleteFrom("inventory_member").where("xname", "=", xname).execute();
+        return true;
+      }),
+    setState: (xname, state) => setStates([xname], state),
+    setStates,
     setLocked: async (xname, locked) => {
       await db
-        .updateTable("node")
+        .updateTable("inventory_component")
         .set({ locked: Number(locked) })
         .where("xname", "=", xname)
         .execute();
     },
-    ...groupMethods(db),
+    ...openNodeNames(database),
+    ...groupMethods(database),
   };
 }
 
-function groupMethods(db: Kysely<Tables>): Pick<NodeStore, "putGroup" | "getGroup" | "listGroups" | "removeGroup"> {
-  const listGroups: NodeStore["listGroups"] = async ({ after, limit } = {}) => {
-    let query = db.selectFrom("node_group").selectAll().orderBy(sql.ref("label"));
-    if (after !== undefined) query = query.where("label", ">", after);
-    if (limit !== undefined) query = query.limit(limit);
-    return withMembers(db, await query.execute());
-  };
+function groupMethods(database: Database): Pick<NodeStore, "putGroup" | "getGroup" | "listGroups" | "removeGroup"> {
+  const db = database.withTables<Tables>();
+  const groups = openGroupStore(database, "group");
   return {
     putGroup: async ({ label, description, members }) => {
       const group = { label, description, members: [...new Set(members)].sort() };
       await db.transaction().execute(async (trx) => {
         for (const xname of group.members) {
-          const node = await trx.selectFrom("node").select("xname").where("xname", "=", xname).executeTakeFirst();
-          if (node === undefined) throw new NetkilnError("not_found", `there is no node ${xname} to put into ${label}`);
+          const component = trx.selectFrom("inventory_component").select("xname").where("xname", "=", xname);
+          if ((await component.executeTakeFirst()) === undefined) {
+            throw new NetkilnError("not_found", `there is no node ${xname} to put into ${label}`);
+          }
         }
         await trx
-          .insertInto("node_group")
-          .values({ label, description })
-          .onConflict((conflict) => conflict.column("label").doUpdateSet({ description }))
+          .insertInto("inventory_group")
+          .values({ kind: "group", label, description, tags: "[]", exclusive: null })
+          .onConflict((conflict) => conflict.columns(["kind", "label"]).doUpdateSet({ description }))
           .execute();
-        await trx.deleteFrom("node_group_member").where("label", "=", label).execute();
-        for (const xname of group.members) await trx.insertInto("node_group_member").values({ label, xname }).execute();
+        await replaceMembers(trx, "group", label, group.members);
       });
       return group;
     },
-    getGroup: async (label) =>
-      (await withMembers(db, await db.selectFrom("node_group").selectAll().where("label", "=", label).execute()))[0],
-    listGroups,
-    removeGroup: async (label) =>
-      (await db.deleteFrom("node_group").where("label", "=", label).executeTakeFirst()).numDeletedRows > 0n,
+    getGroup: async (label) => {
+      const group = await groups.get(label);
+      return group && toGroup(group);
+    },
+    listGroups: async (page = {}) => (await groups.list({ labels: [], tags: [], ...page })).map(toGroup),
+    removeGroup: groups.remove,
   };
+}
+
+function toGroup({ label, description, members }: HsmGroup): Group {
+  return { label, description, members };
 }
 
 async function refuseConflict(db: Kysely<Tables>, { xname, nid, interfaces }: NodeInput): Promise<void> {
   const sameNid = await db
-    .selectFrom("node")
+    .selectFrom("inventory_component")
     .select("xname")
     .where("nid", "=", nid)
     .where("xname", "!=", xname)
@@ -197,7 +165,13 @@ async function refuseConflict(db: Kysely<Tables>, { xname, nid, interfaces }: No
   const twice = macs.find((mac, index) => macs.indexOf(mac) !== index);
   if (twice !== undefined) throw new NetkilnError("conflict", `${xname} has the MAC address ${twice} twice`);
   for (const mac of macs) {
-    const owner = await db.selectFrom("node_interface").select("xname").where("mac", "=", mac).executeTakeFirst();
+    // One that is nobody's, or of a component that went, is taken.
+    const owner = await db
+      .selectFrom("inventory_interface")
+      .innerJoin("inventory_component", "inventory_component.xname", "inventory_interface.xname")
+      .select("inventory_component.xname")
+      .where("mac", "=", mac)
+      .executeTakeFirst();
     if (owner !== undefined && owner.xname !== xname) {
       throw new NetkilnError("conflict", `the MAC address ${mac} belongs to ${owner.xname}`, {
         hint: "a board that moved keeps its addresses: remove the node at its old place first",
@@ -218,69 +192,87 @@ async function write(db: Kysely<Tables>, input: NodeInput): Promise<void> {
     power_driver: input.power.driver,
     power_options: JSON.stringify(input.power.options),
   };
+  const untold = { software_status: null, subtype: null, class: null, locked: 0, reservation_disabled: 0 };
   await db
-    .insertInto("node")
-    .values({ xname, ...said, state: "Unknown", locked: 0 })
+    .insertInto("inventory_component")
+    .values({ xname, type: "Node", ...said, ...untold, state: "Unknown", flag: "OK", net_type: "Sling" })
     .onConflict((conflict) => conflict.column("xname").doUpdateSet(said))
     .execute();
-  await db.deleteFrom("node_interface").where("xname", "=", xname).execute();
-  for (const [position, { mac, ip }] of input.interfaces.entries()) {
-    await db
-      .insertInto("node_interface")
-      .values({ mac, xname, position, ip: ip ?? null })
-      .execute();
-  }
-  await db.deleteFrom("node_group_member").where("xname", "=", xname).execute();
+  await writeInterfaces(db, input);
+  const memberships = db.deleteFrom("inventory_member").where("kind", "=", "group").where("xname", "=", xname);
+  await memberships.execute();
   for (const label of input.groups) {
-    const group = db.insertInto("node_group").values({ label, description: "" });
-    await group.onConflict((conflict) => conflict.doNothing()).execute();
-    await db.insertInto("node_group_member").values({ label, xname }).execute();
+    const group = { kind: "group", label, description: "", tags: "[]", exclusive: null } as const;
+    const added = db.insertInto("inventory_group").values(group);
+    await added.onConflict((conflict) => conflict.doNothing()).execute();
+    await addMembers(db, "group", label, [xname]);
   }
 }
 
-/** SQLite takes some 32,000 parameters in a statement. */
-const namesPerQuery = 10_000;
-
-async function withParts(db: Kysely<Tables>, rows: Tables["node"][]): Promise<Node[]> {
-  const interfaces: Tables["node_interface"][] = [];
-  const members: Tables["node_group_member"][] = [];
-  for (let start = 0; start < rows.length; start += namesPerQuery) {
-    const names = rows.slice(start, start + namesPerQuery).map(({ xname }) => xname);
-    const some = db.selectFrom("node_interface").selectAll().where("xname", "in", names);
-    interfaces.push(...(await some.orderBy(sql.ref("position")).execute()));
-    const memberships = db.selectFrom("node_group_member").selectAll().where("xname", "in", names);
-    members.push(...(await memberships.orderBy(sql.ref("label")).execute()));
+/** What HSM's clients said about an interface that stays is kept: its description and further addresses. */
+async function writeInterfaces(db: Kysely<Tables>, { xname, interfaces }: NodeInput): Promise<void> {
+  const macs = interfaces.map(({ mac }) => mac);
+  const gone = db.deleteFrom("inventory_interface").where("xname", "=", xname);
+  await gone.where("mac", "not in", amongTexts(macs)).execute();
+  for (const [position, { mac, ip }] of interfaces.entries()) {
+    const said = { xname, type: "Node", position, updated: timestamp() };
+    await db
+      .insertInto("inventory_interface")
+      .values({ mac, ...said, description: "" })
+      .onConflict((conflict) => conflict.column("mac").doUpdateSet(said))
+      .execute();
+    const addresses = db.selectFrom("inventory_address").select("ip").where("mac", "=", mac);
+    const first = await addresses.orderBy(sql.ref("position")).executeTakeFirst();
+    if (first?.ip === ip) continue;
+    await db.deleteFrom("inventory_address").where("mac", "=", mac).execute();
+    if (ip !== undefined) {
+      await db.insertInto("inventory_address").values({ mac, ip, network: "", position: 0 }).execute();
+    }
   }
-  const interfacesOf = Map.groupBy(interfaces, ({ xname }) => xname);
-  const groupsOf = Map.groupBy(members, ({ xname }) => xname);
-  return rows.map((row) => ({
-    xname: row.xname,
-    nid: row.nid,
-    alias: aliasOf(row.nid),
-    role: row.role,
-    subRole: row.sub_role ?? undefined,
-    arch: row.arch,
-    enabled: row.enabled !== 0,
-    state: row.state,
-    locked: row.locked !== 0,
-    interfaces: (interfacesOf.get(row.xname) ?? []).map(({ mac, ip }) => ({ mac, ip: ip ?? undefined })),
-    groups: (groupsOf.get(row.xname) ?? []).map(({ label }) => label),
-    kernelParameters: row.kernel_parameters,
-    power: { driver: row.power_driver, options: JSON.parse(row.power_options) as Record<string, unknown> },
-  }));
 }
 
-async function withMembers(db: Kysely<Tables>, groups: Tables["node_group"][]): Promise<Group[]> {
-  const labels = groups.map(({ label }) => label);
-  if (labels.length === 0) return [];
-  const rows = await db
-    .selectFrom("node_group_member")
-    .selectAll()
-    .where("label", "in", labels)
-    .orderBy(sql.ref("xname"))
+async function withParts(db: Kysely<Tables>, rows: ComponentRow[]): Promise<Node[]> {
+  const names = amongTexts(rows.map(({ xname }) => xname));
+  const interfaces = await db
+    .selectFrom("inventory_interface")
+    .select(["mac", "xname"])
+    .where("xname", "in", names)
+    .orderBy(sql.ref("position"))
     .execute();
-  const membersOf = Map.groupBy(rows, ({ label }) => label);
-  return groups.map((group) => ({ ...group, members: (membersOf.get(group.label) ?? []).map(({ xname }) => xname) }));
+  const addresses = await db
+    .selectFrom("inventory_address")
+    .select(["mac", "ip"])
+    .where("mac", "in", amongTexts(interfaces.map(({ mac }) => mac)))
+    .orderBy(sql.ref("position"))
+    .execute();
+  const members = await db
+    .selectFrom("inventory_member")
+    .select(["label", "xname"])
+    .where("kind", "=", "group")
+    .where("xname", "in", names)
+    .orderBy(sql.ref("label"))
+    .execute();
+  const interfacesOf = Map.groupBy(interfaces, ({ xname }) => xname);
+  const addressesOf = Map.groupBy(addresses, ({ mac }) => mac);
+  const groupsOf = Map.groupBy(members, ({ xname }) => xname);
+  return rows.map((row) => {
+    const nid = row.nid ?? 0;
+    return {
+      xname: row.xname,
+      nid,
+      alias: aliasOf(nid),
+      role: row.role ?? "Compute",
+      subRole: row.sub_role ?? undefined,
+      arch: row.arch as Node["arch"],
+      enabled: row.enabled !== 0,
+      state: row.state as NodeState,
+      locked: row.locked !== 0,
+      interfaces: (interfacesOf.get(row.xname) ?? []).map(({ mac }) => ({ mac, ip: addressesOf.get(mac)?.[0]?.ip })),
+      groups: (groupsOf.get(row.xname) ?? []).map(({ label }) => label),
+      kernelParameters: row.kernel_parameters,
+      power: { driver: row.power_driver, options: JSON.parse(row.power_options) as Record<string, unknown> },
+    };
+  });
 }
 
 function found(node: Node | undefined, xname: string): Node {

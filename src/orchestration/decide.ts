@@ -1,6 +1,6 @@
 import type { PowerState } from "../power/index.ts";
 import { bootPhases, phaseOf, type Boot, type BootPhase } from "../telemetry/index.ts";
-import type { ActualState, Component } from "./types.ts";
+import { bootTargetOf, type ActualState, type BootTargetState, type Component } from "./types.ts";
 
 /** What is known of a node at this moment. */
 export interface Observation {
@@ -21,13 +21,14 @@ export type Step =
 
 /** The next step for a node that a session works on. Pure, so that it is the same after a restart. */
 export function decide(component: Component, { power, boot, now }: Observation): Step {
-  const { desired, lastAction } = component;
+  const { lastAction } = component;
+  const desired = bootTargetOf(component);
   const elapsed = (now.getTime() - Date.parse(component.actionTime)) / 1000;
   if (desired === undefined) {
     return power === "off" ? { kind: "succeed", actual: undefined } : switchOff(component, elapsed);
   }
   if (lastAction === "power_on_pending") return { kind: "power_on" };
-  if (lastAction === "power_on") return watchBoot(component, boot, power, elapsed);
+  if (lastAction === "power_on") return watchBoot(component, desired, { boot, power, elapsed });
   if (power === "off") return { kind: "power_on" };
   if (lastAction === "" && runsDesired(component, boot)) return { kind: "succeed", actual: component.actual };
   return switchOff(component, elapsed);
@@ -58,10 +59,14 @@ function switchOff({ xname, lastAction, options }: Component, elapsed: number): 
   return { kind: "power_off", how: "graceful" };
 }
 
-function watchBoot(component: Component, boot: Boot | undefined, power: PowerState, elapsed: number): Step {
-  const { xname, desired, options } = component;
+function watchBoot(
+  component: Component,
+  desired: BootTargetState,
+  { boot, power, elapsed }: { boot: Boot | undefined; power: PowerState; elapsed: number },
+): Step {
+  const { xname, options } = component;
   const ready = boot && phaseOf(boot, "ready");
-  if (ready !== undefined && desired !== undefined) {
+  if (ready !== undefined) {
     const reported = ready.detail.buildId;
     if (reported === desired.buildId) return { kind: "succeed", actual: { ...desired, bootId: boot?.id ?? "" } };
     const said =
@@ -83,8 +88,8 @@ function watchBoot(component: Component, boot: Boot | undefined, power: PowerSta
 }
 
 /** A new try as long as the policy allows one, else the end. */
-export function tryAgain({ attempts, options }: Component, because: string): Step {
-  const allowed = options.default_retry_policy;
+export function tryAgain({ attempts, retryPolicy, options }: Component, because: string): Step {
+  const allowed = retryPolicy ?? options.default_retry_policy;
   return allowed === -1 || attempts < allowed ? { kind: "retry", because } : { kind: "fail", because };
 }
 

@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Node } from "../node/index.ts";
-import { applyLimit, nodesByName } from "./limit.ts";
+import { applyLimit, namesInLimit } from "./limit.ts";
 
-const node = (xname: string, groups: string[], role = "Compute", subRole?: string) =>
-  ({ xname, groups, role, subRole }) as unknown as Node;
-const names = nodesByName([
-  node("x1", ["green"]),
-  node("x2", ["green", "gpu"]),
-  node("x3", ["gpu"]),
-  node("x4", [], "Application", "UAN"),
+const names = new Map([
+  ...["x1", "x2", "x3", "x4"].map((xname) => [xname, new Set([xname])] as const),
+  ["green", new Set(["x1", "x2"])],
+  ["gpu", new Set(["x2", "x3"])],
+  ["Compute", new Set(["x1", "x2", "x3"])],
+  ["Application", new Set(["x4"])],
+  ["Application_UAN", new Set(["x4"])],
 ]);
 const candidates = new Set(["x1", "x2", "x3", "x4"]);
 
@@ -43,4 +42,9 @@ for (const [limit, chosen] of table) {
 
 test("a limit never leaves the boot set", () => {
   assert.deepEqual([...applyLimit("green,x4", new Set(["x1"]), names)], ["x1"]);
+});
+
+test("the names in a limit stand without their signs", () => {
+  assert.deepEqual(namesInLimit("green,&gpu,!x1,*"), ["green", "gpu", "x1", "*"]);
+  assert.deepEqual(namesInLimit(""), []);
 });

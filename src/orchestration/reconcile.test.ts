@@ -5,17 +5,18 @@ import type { Image } from "../image/index.ts";
 import { useClock } from "../lib/clock.ts";
 import { migrate, openDatabase } from "../lib/db.ts";
 import { NetkilnError } from "../lib/errors.ts";
-import { migrations as nodeMigrations, openNodeStore, parseNode } from "../node/index.ts";
-import { migrations as powerMigrations, openPower, type PowerDriver } from "../power/index.ts";
+import { migrations as nodeMigrations, openInventory, openNodeStore, parseNode } from "../node/index.ts";
+import { migrations as powerMigrations, openPower, reservedPower, type PowerDriver } from "../power/index.ts";
 import { migrations as telemetryMigrations, openBootRecords, openEventStore } from "../telemetry/index.ts";
 import {
   migrations,
+  openBootComponents,
+  openBootOptions,
   openSessionStore,
   parseSession,
   parseTemplate,
   reconcile,
   startReconciler,
-  statusOf,
   type ReconcilerParts,
 } from "./index.ts";
 
@@ -49,9 +50,10 @@ async function openHouse(change: { power?: (power: PowerDriver) => Partial<Power
     ...powerMigrations,
     ...migrations,
   });
+  const { locks } = openInventory(db);
   const open = (): ReconcilerParts => {
     const events = openEventStore(db);
-    const power = openPower({ database: db, dataDir: "/nowhere", doorPort: () => 1 });
+    const power = reservedPower(openPower({ database: db, dataDir: "/nowhere", doorPort: () => 1 }), locks);
     return {
       sessions: openSessionStore(db),
       nodes: openNodeStore(db),
@@ -89,7 +91,7 @@ async function openHouse(change: { power?: (power: PowerDriver) => Partial<Power
   const step = async (xname = one) => {
     await reconcile(open());
     const component = await parts.sessions.getComponent(xname);
-    return component && statusOf(component).status;
+    return component?.status;
   };
   const session = async (name = "s") => {
     const found = await parts.sessions.getSession(name);
@@ -101,7 +103,8 @@ async function openHouse(change: { power?: (power: PowerDriver) => Partial<Power
     assert.ok(node);
     return parts.power.status(node);
   };
-  return { parts, begin, report, step, session, powerOf };
+  const bos = { components: openBootComponents(db), options: openBootOptions(db) };
+  return { parts, locks, ...bos, begin, report, step, session, powerOf };
 }
 
 test("a session boots its nodes and completes when they report the image's build", async () => {
@@ -124,6 +127,35 @@ test("a session boots its nodes and completes when they report the image's build
   const session = await house.session();
   assert.deepEqual([session.status, session.error], ["complete", undefined]);
   assert.equal((await house.parts.nodes.get(one))?.state, "Ready");
+});
+
+test("somebody else's fetch of a boot script does not hide that the node is up", async () => {
+  const house = await openHouse();
+  await house.begin({ limit: one });
+  await house.step();
+  const { boots } = house.parts;
+  const own = await boots.latest(one);
+  assert.ok(own);
+  const target = { imageId: "img-1", expectedBuildId: "build-1" };
+  assert.equal(await boots.forScript(one, { retry: 0, target }), own.id);
+  assert.notEqual(await boots.forScript(one, { retry: 0, target }), own.id);
+  await boots.record(own.id, "ready", "node", { buildId: "build-1" });
+  assert.equal(await house.step(), "stable");
+  assert.equal((await house.session()).status, "complete");
+});
+
+test("work ends also when its session was removed meanwhile", async () => {
+  const house = await openHouse();
+  const { sessions } = house.parts;
+  await house.begin({ limit: one });
+  await house.step();
+  await sessions.removeSession("s");
+  await house.components.change(new Map([[one, { active: true, session: "s" }]]));
+  const again = await sessions.getComponent(one);
+  assert.equal(again?.active, true);
+  await sessions.finish(again, { error: "no answer" });
+  const ended = await sessions.getComponent(one);
+  assert.deepEqual([ended?.active, ended?.error], [false, "no answer"]);
 });
 
 test("a node that already runs the image is left alone by boot, and not by reboot", async () => {
@@ -206,6 +238,66 @@ test("the retry policy gives a node more tries", async () => {
   assert.equal((await house.parts.boots.list({ xname: one, limit: 9 })).length, 2);
   pass(11);
   assert.equal(await house.step(), "failed");
+});
+
+test("a node has tries of its own where BOS's clients said so", async () => {
+  const house = await openHouse();
+  await house.begin({ limit: one, options: { max_boot_wait_time: 10 } });
+  await house.step();
+  await house.components.change(new Map([[one, { retryPolicy: 2 }]]));
+  pass(11);
+  assert.equal(await house.step(), "power_off_pending");
+  assert.equal((await house.parts.sessions.getComponent(one))?.told.failed, true);
+});
+
+test("a staged session waits until its nodes are told to apply it", async () => {
+  const house = await openHouse();
+  await house.begin({ stage: true });
+  assert.equal(await house.step(), "stable");
+  assert.equal(await house.powerOf(one), "off");
+  assert.deepEqual([(await house.session()).status, (await house.session()).components], ["running", `${one},${two}`]);
+  await house.options.set({ clear_stage: true });
+  await house.parts.sessions.applyStaged([one]);
+  assert.equal(await house.step(), "power_on_called");
+  assert.equal(await house.powerOf(two), "off");
+  await house.report(one, "build-1");
+  await house.step();
+  assert.equal((await house.session()).status, "running", "the other node still waits");
+  await house.begin({ name: "down", operation: "shutdown", stage: true });
+  await house.step();
+  assert.equal((await house.session()).status, "complete", "another session is staged there now");
+  await house.parts.sessions.applyStaged([one, two]);
+  await house.step();
+  await house.step();
+  assert.equal(await house.powerOf(one), "off");
+  assert.equal((await house.session("down")).status, "complete");
+});
+
+test("a node is booted that somebody enables by hand, and fails when its files are of no image", async () => {
+  const house = await openHouse();
+  const files = {
+    kernel: "s3://boot-images/img-1/kernel",
+    initrd: "s3://boot-images/img-1/initrd",
+    kernelParameters: "q",
+  };
+  const enable = (artifacts: object) =>
+    house.components.change(new Map([[one, { active: true, desired: { artifacts } }]]));
+  await enable(files);
+  assert.equal((await house.components.find(one))?.status, "on_hold");
+  assert.equal(await house.step(), "power_on_pending", "its image was looked up");
+  assert.equal(await house.step(), "power_on_called");
+  const token = (await house.parts.entries.get("host", one))?.referralToken;
+  assert.equal((await house.parts.sessions.getComponent(one))?.desired?.bssToken, token);
+  await house.report(one, "build-1");
+  assert.equal(await house.step(), "stable");
+  assert.equal((await house.parts.sessions.getComponent(one))?.actual?.bssToken, token);
+
+  await enable({ kernel: "http://elsewhere/kernel" });
+  assert.equal(await house.step(), "failed");
+  assert.match(
+    (await house.parts.sessions.getComponent(one))?.error ?? "",
+    /http:\/\/elsewhere\/kernel, which is of no image/,
+  );
 });
 
 test("a node that fails by its own word is not waited for", async () => {
@@ -344,6 +436,39 @@ test("a node that is locked after the session began is not switched", async () =
   assert.equal(await house.step(), "failed");
   assert.equal(await house.powerOf(one), "on");
   assert.match((await house.session("anew")).error ?? "", /was locked meanwhile/);
+});
+
+test("a node that somebody reserved is waited for, not switched", async () => {
+  const house = await openHouse();
+  const { done } = await house.locks.reserve({ xnames: [one] }, 15, "rigid");
+  await house.begin({ limit: one });
+  assert.equal(await house.step(), "power_on_pending");
+  pass(100);
+  assert.equal(await house.step(), "power_on_pending");
+  assert.equal(await house.powerOf(one), "off");
+  await house.locks.release([{ xname: one, key: done[0]?.reservationKey ?? "" }], "rigid");
+  assert.equal(await house.step(), "power_on_called");
+  assert.equal((await house.parts.sessions.getComponent(one))?.attempts, 1, "waiting costs no try");
+  assert.deepEqual(
+    await house.locks.status({ reserved: ["true"] }, { limit: 9 }),
+    [],
+    "the session keeps no reservation",
+  );
+});
+
+test("a node that stays reserved by somebody else fails in the end, and keeps its power", async () => {
+  const house = await openHouse();
+  await house.begin({ limit: one });
+  await house.step();
+  await house.report(one, "build-1");
+  await house.step();
+  await house.locks.reserve({ xnames: [one] }, 15, "rigid");
+  await house.begin({ name: "down", operation: "shutdown", limit: one });
+  await house.step();
+  pass(301);
+  assert.equal(await house.step(), "failed");
+  assert.equal(await house.powerOf(one), "on");
+  assert.match((await house.session("down")).error ?? "", /x1000c0s0b0n0 is reserved by somebody else/);
 });
 
 test("what makes a session impossible is its error", async () => {

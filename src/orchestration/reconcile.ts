@@ -1,15 +1,15 @@
-import type { BootEntryStore } from "../boot/index.ts";
+import { imageOfLink, type BootEntryStore } from "../boot/index.ts";
 import { clock } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
 import { log } from "../lib/log.ts";
 import { countOf } from "../lib/yaml.ts";
 import type { Node, NodeStore } from "../node/index.ts";
 import type { PowerDriver } from "../power/index.ts";
-import type { BootRecords, EventStore } from "../telemetry/index.ts";
+import type { Boot, BootRecords, EventStore } from "../telemetry/index.ts";
 import { decide, tryAgain, type Step } from "./decide.ts";
 import { planSession, type FindImage } from "./plan.ts";
 import type { SessionStore } from "./store.ts";
-import type { BootTargetState, Component, Session } from "./types.ts";
+import { bootTargetOf, type BootTargetState, type Component, type Session } from "./types.ts";
 
 export interface ReconcilerParts {
   readonly sessions: SessionStore;
@@ -33,6 +33,7 @@ export async function reconcile(parts: ReconcilerParts): Promise<void> {
   const errors: unknown[] = [];
   const attempt = (work: Promise<void>) => work.catch((error: unknown) => void errors.push(error));
   for (const session of await parts.sessions.listSessions({ status: "pending" })) await attempt(setUp(parts, session));
+  await parts.sessions.endHolds();
   const active = await parts.sessions.listComponents({ active: true });
   for (let start = 0; start < active.length; start += concurrency) {
     await Promise.all(active.slice(start, start + concurrency).map((component) => attempt(advance(parts, component))));
@@ -40,6 +41,7 @@ export async function reconcile(parts: ReconcilerParts): Promise<void> {
   for (const session of await parts.sessions.listSessions({ status: "running" })) {
     await attempt(completeWhenDone(parts, session));
   }
+  await attempt(parts.sessions.removeOldSessions());
   if (errors.length > 0) throw errors[0];
 }
 
@@ -49,7 +51,7 @@ async function setUp(parts: ReconcilerParts, session: Session): Promise<void> {
     if (template === undefined) {
       throw new NetkilnError("not_found", `there is no session template "${session.template_name}"`);
     }
-    const targets = await planSession(session, template, await parts.nodes.list(), parts.findImage);
+    const targets = await planSession(session, template, parts.nodes, parts.findImage);
     await parts.sessions.setUp(session.name, targets);
     await parts.events.record(`session:${session.name}`, "session.running", { nodes: targets.size });
   } catch (error) {
@@ -59,18 +61,46 @@ async function setUp(parts: ReconcilerParts, session: Session): Promise<void> {
   }
 }
 
-async function advance(parts: ReconcilerParts, component: Component): Promise<void> {
+async function advance(parts: ReconcilerParts, { xname }: Component): Promise<void> {
+  // As it is now: with many nodes its turn comes late, and its session may be gone by then.
+  const component = await parts.sessions.getComponent(xname);
+  if (component?.active !== true) return;
   const node = await parts.nodes.get(component.xname);
   if (node === undefined) return conclude(parts, component, `${component.xname} is no longer in the inventory`);
+  const target = bootTargetOf(component);
+  if (target?.buildId === "") return identify(parts, component, target);
   let step: Step = { kind: "wait" };
   try {
-    const [power, boot] = await Promise.all([parts.power.status(node), parts.boots.latest(node.xname)]);
+    const [power, boot] = await Promise.all([parts.power.status(node), bootOf(parts, component)]);
     if (power === "off") await parts.nodes.setState(node.xname, "Off");
     step = decide(component, { power, boot, now: clock.now() });
     await act(parts, component, node, step);
   } catch (error) {
     if (!(error instanceof NetkilnError)) throw error;
     await actFailed(parts, component, step, error);
+  }
+}
+
+/** The boot that this work began when that is done, whoever else has fetched a script since; otherwise the newest. */
+async function bootOf({ boots }: ReconcilerParts, { xname, bootId }: Component): Promise<Boot | undefined> {
+  const own = bootId === undefined ? undefined : await boots.get(bootId);
+  return own?.phases.some(({ phase }) => phase === "ready") === true ? own : boots.latest(xname);
+}
+
+/** Finds the image of files that somebody gave by hand; which build a node must report is known only then. */
+async function identify(parts: ReconcilerParts, component: Component, target: BootTargetState): Promise<void> {
+  const { kernel, initrd } = target;
+  const id = imageOfLink(kernel);
+  try {
+    const image = id === undefined || initrd === "" ? undefined : await parts.findImage(id);
+    if (image === undefined || image.id !== id) {
+      const what = initrd === "" ? "no initrd" : `the kernel ${kernel}, which is of no image here`;
+      return await conclude(parts, component, `${component.xname} is to boot ${what}`);
+    }
+    return await parts.sessions.identify(component, { imageId: image.id, buildId: image.buildId });
+  } catch (error) {
+    if (!(error instanceof NetkilnError)) throw error;
+    return conclude(parts, component, error.message);
   }
 }
 
@@ -102,7 +132,7 @@ async function act(parts: ReconcilerParts, component: Component, node: Node, ste
 
 /** The intent first, then boot parameters and power: after a crash in between, all of it is done again. */
 async function switchOn(parts: ReconcilerParts, component: Component, node: Node): Promise<void> {
-  const { desired } = component;
+  const desired = bootTargetOf(component);
   if (desired === undefined) return;
   let { bootId } = component;
   if (component.lastAction !== "power_on_pending" || bootId === undefined) {
@@ -111,23 +141,25 @@ async function switchOn(parts: ReconcilerParts, component: Component, node: Node
     const attempts = component.attempts + 1;
     await parts.sessions.recordAction(component, { lastAction: "power_on_pending", bootId, attempts });
   }
-  await writeBootParameters(parts.entries, node.xname, desired);
+  await parts.sessions.noteToken(component, await writeBootParameters(parts.entries, node.xname, desired), desired);
   await parts.power.on(node);
   await parts.boots.record(bootId, "power", "server", { session: component.session });
   await parts.nodes.setState(node.xname, "On");
   await parts.sessions.recordAction(component, { lastAction: "power_on" });
 }
 
-async function writeBootParameters(entries: BootEntryStore, xname: string, desired: BootTargetState): Promise<void> {
+/** Returns their referral token. */
+async function writeBootParameters(entries: BootEntryStore, xname: string, desired: BootTargetState): Promise<string> {
   const { kernel, initrd, kernelParameters: params } = desired;
   const known = await entries.get("host", xname);
-  if (known?.kernel === kernel && known.initrd === initrd && known.params === params) return;
-  await entries.put({ hosts: [xname], macs: [], nids: [] }, { kernel, initrd, params, cloudInit: known?.cloudInit });
+  if (known?.kernel === kernel && known.initrd === initrd && known.params === params) return known.referralToken;
+  return entries.put({ hosts: [xname], macs: [], nids: [] }, { kernel, initrd, params, cloudInit: known?.cloudInit });
 }
 
 /** What an error of the power driver means: a spent try, or a shutdown that must be forced when its time comes. */
 async function actFailed(parts: ReconcilerParts, component: Component, step: Step, error: NetkilnError): Promise<void> {
   const text = [error.message, ...error.output.slice(-1)].join(": ");
+  if (error.code === "refused") return waitForReservation(parts, component, step, text);
   log.warn({ node: component.xname, step: step.kind, error: text }, "step of a session failed");
   if (step.kind === "power_off" && step.how === "graceful") {
     return parts.sessions.recordAction(component, { lastAction: "power_off_graceful" });
@@ -139,6 +171,22 @@ async function actFailed(parts: ReconcilerParts, component: Component, step: Ste
   return conclude(parts, component, text);
 }
 
+/** Somebody else has the node reserved. It is waited for as long as for the power itself, and costs no try. */
+async function waitForReservation(
+  parts: ReconcilerParts,
+  { xname, options }: Component,
+  step: Step,
+  text: string,
+): Promise<void> {
+  const current = await parts.sessions.getComponent(xname);
+  if (current === undefined) return;
+  const waited = (clock.now().getTime() - Date.parse(current.actionTime)) / 1000;
+  const isOn = step.kind === "power_on";
+  if (waited <= (isOn ? options.max_power_on_wait_time : options.max_power_off_wait_time)) return;
+  if (isOn) await endBoot(parts, xname, text);
+  return conclude(parts, current, text);
+}
+
 async function endBoot(parts: ReconcilerParts, xname: string, message: string): Promise<void> {
   const boot = await parts.boots.latest(xname);
   if (boot !== undefined) await parts.boots.record(boot.id, "failed", "server", { message });
@@ -146,15 +194,18 @@ async function endBoot(parts: ReconcilerParts, xname: string, message: string): 
 
 async function conclude(parts: ReconcilerParts, component: Component, error: string): Promise<void> {
   await parts.sessions.finish(component, { error });
-  await parts.events.record(`session:${component.session}`, "component.failed", { xname: component.xname, error });
+  const { session, xname } = component;
+  await parts.events.record(session === "" ? `node:${xname}` : `session:${session}`, "component.failed", {
+    xname,
+    error,
+  });
 }
 
 /** Errors of this many nodes are spelled out in their session's. */
 const shownFailures = 10;
 
 async function completeWhenDone(parts: ReconcilerParts, session: Session): Promise<void> {
-  const left = await parts.sessions.listComponents({ session: session.name, active: true, limit: 1 });
-  if (left.length > 0) return;
+  if (await parts.sessions.isUnderWay(session.name)) return;
   const failures = await parts.sessions.failures(session.name);
   const messages = failures.slice(0, shownFailures).map(({ message }) => message);
   const more = failures.length > shownFailures ? ["…"] : [];

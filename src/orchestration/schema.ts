@@ -1,16 +1,17 @@
 import { z } from "zod";
 import { labelSchema, xnameSchema } from "../node/index.ts";
 import { parseAs } from "../lib/parse.ts";
-import { defaultOptions, operations, type Operation, type SessionOptions, type SessionTemplate } from "./types.ts";
+import { withoutEmpty } from "./tables.ts";
+import { operations, type Operation, type SessionOptions, type SessionTemplate } from "./types.ts";
 
-const nameSchema = z
+export const nameSchema = z
   .string()
   .regex(
     /^[A-Za-z0-9](?:[\w.-]{0,125}[A-Za-z0-9])?$/,
     "must hold only letters, digits and . _ - and be 127 long at most",
   );
 
-const cfsSchema = z.strictObject({ configuration: z.string().optional() }).default({});
+const cfsSchema = z.strictObject({ configuration: z.string().optional() }).optional();
 
 const bootSetSchema = z
   .strictObject({
@@ -19,29 +20,30 @@ const bootSetSchema = z
     path: z
       .string()
       .regex(/^s3:\/\/boot-images\/[\w.-]+\/manifest\.json$/, "must be s3://boot-images/IMAGE/manifest.json"),
-    etag: z.string().default(""),
+    etag: z.string().optional(),
     arch: z.enum(["X86", "ARM", "Other", "Unknown"]).default("X86"),
     kernel_parameters: z
       .string()
       .max(4096)
       .regex(/^\P{Cc}*$/u, "must be one line")
-      .default(""),
-    node_list: z.array(xnameSchema).default([]),
-    node_roles_groups: z.array(labelSchema).default([]),
-    node_groups: z.array(labelSchema).default([]),
-    rootfs_provider: z.string().default(""),
-    rootfs_provider_passthrough: z.string().default(""),
+      .optional(),
+    node_list: z.array(xnameSchema).optional(),
+    node_roles_groups: z.array(labelSchema).optional(),
+    node_groups: z.array(labelSchema).optional(),
+    rootfs_provider: z.string().optional(),
+    rootfs_provider_passthrough: z.string().optional(),
     cfs: cfsSchema,
   })
   .refine(
-    (set) => set.node_list.length + set.node_roles_groups.length + set.node_groups.length > 0,
+    ({ node_list = [], node_roles_groups = [], node_groups = [] }) =>
+      node_list.length + node_roles_groups.length + node_groups.length > 0,
     "names no nodes: give it node_list, node_groups or node_roles_groups",
   )
   .transform(({ name: _name, ...set }) => set);
 
 const templateSchema = z.strictObject({
   name: nameSchema,
-  description: z.string().default(""),
+  description: z.string().optional(),
   enable_cfs: z.boolean().default(true),
   cfs: cfsSchema,
   boot_sets: z
@@ -51,8 +53,17 @@ const templateSchema = z.strictObject({
 
 /** Throws `invalid_input` with every mistake. */
 export function parseTemplate(value: unknown): SessionTemplate {
-  return parseAs(templateSchema, value, "the session template");
+  return withoutEmpty(parseAs(templateSchema, value, "the session template")) as SessionTemplate;
 }
+
+/** What is written as a limit; BOS's clients may send null. */
+export const limitSchema = z
+  .string()
+  .max(524_288)
+  .regex(
+    /^(?:[&!]?[\w.:*-]+(?:,[&!]?[\w.:*-]+)*)?$/,
+    "must be names with commas, each with & or ! in front or nothing",
+  );
 
 const seconds = z.int().min(0).max(1_048_576).optional();
 
@@ -60,13 +71,8 @@ const sessionSchema = z.strictObject({
   name: nameSchema.optional(),
   operation: z.enum(operations),
   template_name: nameSchema,
-  limit: z
-    .string()
-    .regex(
-      /^(?:[&!]?[\w.:*-]+(?:,[&!]?[\w.:*-]+)*)?$/,
-      "must be names with commas, each with & or ! in front or nothing",
-    )
-    .default(""),
+  limit: limitSchema.default(""),
+  stage: z.boolean().default(false),
   include_disabled: z.boolean().default(false),
   options: z
     .strictObject({
@@ -80,25 +86,17 @@ const sessionSchema = z.strictObject({
 
 export interface SessionRequest {
   /** A UUID is made when there is none. */
-  readonly name: string | undefined;
+  readonly name?: string | undefined;
   readonly operation: Operation;
   readonly template_name: string;
   readonly limit: string;
+  readonly stage: boolean;
   readonly include_disabled: boolean;
-  readonly options: SessionOptions;
+  /** What is not given is as the options of the service say. */
+  readonly options: { readonly [Name in keyof SessionOptions]?: SessionOptions[Name] | undefined };
 }
 
 /** Throws `invalid_input` with every mistake. */
 export function parseSession(value: unknown): SessionRequest {
-  const { options, ...request } = parseAs(sessionSchema, value, "the session");
-  return {
-    ...request,
-    name: request.name,
-    options: {
-      max_boot_wait_time: options.max_boot_wait_time ?? defaultOptions.max_boot_wait_time,
-      max_power_on_wait_time: options.max_power_on_wait_time ?? defaultOptions.max_power_on_wait_time,
-      max_power_off_wait_time: options.max_power_off_wait_time ?? defaultOptions.max_power_off_wait_time,
-      default_retry_policy: options.default_retry_policy ?? defaultOptions.default_retry_policy,
-    },
-  };
+  return parseAs(sessionSchema, value, "the session");
 }

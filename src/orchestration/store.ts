@@ -1,112 +1,31 @@
 import { clock, timestamp } from "../lib/clock.ts";
-import { sql, type Database, type Kysely, type Migration } from "../lib/db.ts";
+import { sql, type Database, type Kysely } from "../lib/db.ts";
 import { NetkilnError } from "../lib/errors.ts";
+import { applyStaged, type AppliedStages } from "./apply-staged.ts";
+import { componentWork, stageAt, takeOver, type ComponentWork } from "./component-store.ts";
+import { ageInMs, readOptions, sessionOptionsOf } from "./options.ts";
+import { progressOf, type SessionProgress } from "./progress.ts";
 import type { SessionRequest } from "./schema.ts";
-import type {
-  ActualState,
-  BootTargetState,
-  Component,
-  LastAction,
-  Operation,
-  Session,
-  SessionOptions,
-  SessionTemplate,
-} from "./types.ts";
+import type { SessionRow, Tables } from "./tables.ts";
+import type { BootTargetState, Page, Session, SessionOptions, SessionStatus, SessionTemplate } from "./types.ts";
 
-type Tables = {
-  session_template: { name: string; document: string };
-  boot_session: {
-    name: string;
-    operation: Operation;
-    template_name: string;
-    limit_text: string;
-    include_disabled: number;
-    options: string;
-    status: Session["status"];
-    components: string;
-    error: string | null;
-    start_time: string;
-    end_time: string | null;
-  };
-  boot_session_failure: { session: string; xname: string; message: string };
-  component: {
-    xname: string;
-    session: string;
-    operation: Operation;
-    active: number;
-    desired: string | null;
-    actual: string | null;
-    last_action: LastAction;
-    action_time: string;
-    attempts: number;
-    boot_id: string | null;
-    options: string;
-    error: string | null;
-  };
-};
-
-export const migrations: Record<string, Migration> = {
-  "0060-orchestration": {
-    up: async (db) => {
-      await db.schema
-        .createTable("session_template")
-        .addColumn("name", "text", (column) => column.primaryKey())
-        .addColumn("document", "text", (column) => column.notNull())
-        .execute();
-      await db.schema
-        .createTable("boot_session")
-        .addColumn("name", "text", (column) => column.primaryKey())
-        .addColumn("operation", "text", (column) => column.notNull())
-        .addColumn("template_name", "text", (column) => column.notNull())
-        .addColumn("limit_text", "text", (column) => column.notNull())
-        .addColumn("include_disabled", "integer", (column) => column.notNull())
-        .addColumn("options", "text", (column) => column.notNull())
-        .addColumn("status", "text", (column) => column.notNull())
-        .addColumn("components", "text", (column) => column.notNull())
-        .addColumn("error", "text")
-        .addColumn("start_time", "text", (column) => column.notNull())
-        .addColumn("end_time", "text")
-        .execute();
-      await db.schema
-        .createTable("boot_session_failure")
-        .addColumn("session", "text", (column) => column.notNull().references("boot_session.name").onDelete("cascade"))
-        .addColumn("xname", "text", (column) => column.notNull())
-        .addColumn("message", "text", (column) => column.notNull())
-        .addPrimaryKeyConstraint("boot_session_failure_key", ["session", "xname"])
-        .execute();
-      await db.schema
-        .createTable("component")
-        .addColumn("xname", "text", (column) => column.primaryKey())
-        .addColumn("session", "text", (column) => column.notNull())
-        .addColumn("operation", "text", (column) => column.notNull())
-        .addColumn("active", "integer", (column) => column.notNull())
-        .addColumn("desired", "text")
-        .addColumn("actual", "text")
-        .addColumn("last_action", "text", (column) => column.notNull())
-        .addColumn("action_time", "text", (column) => column.notNull())
-        .addColumn("attempts", "integer", (column) => column.notNull())
-        .addColumn("boot_id", "text")
-        .addColumn("options", "text", (column) => column.notNull())
-        .addColumn("error", "text")
-        .execute();
-      await db.schema.createIndex("component_session").on("component").columns(["session", "active"]).execute();
-    },
-  },
-};
-
-interface Page {
-  readonly after?: string | undefined;
-  readonly limit?: number | undefined;
+export interface SessionFilter {
+  readonly status?: SessionStatus | undefined;
+  /** Made before or at this time, and after or at that. */
+  readonly until?: string | undefined;
+  readonly since?: string | undefined;
 }
 
-export interface RecordedAction {
-  readonly lastAction: LastAction;
-  /** With a try: the boot that it began, and its number. */
-  readonly bootId?: string;
-  readonly attempts?: number;
+/** What can be said of a session by hand. Null takes an end or an error back. */
+export interface SessionChange {
+  readonly components?: string | undefined;
+  readonly status?: SessionStatus | undefined;
+  readonly start_time?: string | undefined;
+  readonly end_time?: string | null | undefined;
+  readonly error?: string | null | undefined;
 }
 
-export interface SessionStore {
+export interface SessionStore extends ComponentWork {
   putTemplate(template: SessionTemplate): Promise<void>;
   getTemplate(name: string): Promise<SessionTemplate | undefined>;
   listTemplates(page?: Page): Promise<SessionTemplate[]>;
@@ -114,24 +33,39 @@ export interface SessionStore {
   /** A new pending session; throws `not_found` without its template, `conflict` when the name is taken. */
   createSession(request: SessionRequest): Promise<Session>;
   getSession(name: string): Promise<Session | undefined>;
-  listSessions(page?: Page & { status?: Session["status"] | undefined }): Promise<Session[]>;
+  listSessions(query?: Page & SessionFilter): Promise<Session[]>;
+  /** Undefined when there is none. */
+  changeSession(name: string, change: SessionChange): Promise<Session | undefined>;
   /** Its nodes are left as they are. */
   removeSession(name: string): Promise<boolean>;
-  /** Gives the session its nodes, taking them from other sessions, and makes it running; all or nothing. */
+  removeSessions(filter: SessionFilter): Promise<void>;
+  /** Removes complete sessions that are older than the option `cleanup_completed_session_ttl` says. */
+  removeOldSessions(): Promise<void>;
+  /**
+   * Gives the session its nodes, taking them from other sessions, or writes down at them what it has staged; and makes
+   * it running. All or nothing.
+   */
   setUp(name: string, targets: ReadonlyMap<string, BootTargetState | undefined>): Promise<void>;
+  /** Whether it has nodes that are worked on, or at which it is staged. */
+  isUnderWay(name: string): Promise<boolean>;
   complete(name: string, error: string | undefined): Promise<void>;
+  /** How its components stand; when it is complete, how they stood then. */
+  progress(session: Session): Promise<SessionProgress>;
+  /** Keeps how its components stand now. */
+  saveProgress(name: string): Promise<void>;
   failures(session: string): Promise<{ xname: string; message: string }[]>;
-  getComponent(xname: string): Promise<Component | undefined>;
-  listComponents(query?: Page & { session?: string | undefined; active?: boolean | undefined }): Promise<Component[]>;
-  /** Writes what was done; nothing happens when another session has taken the node. */
-  recordAction(component: Component, action: RecordedAction): Promise<void>;
-  /** Ends the session's work on the node, with what it runs now or with why it failed. */
-  finish(component: Component, result: { actual: ActualState | undefined } | { error: string }): Promise<void>;
+  applyStaged(xnames: readonly string[]): Promise<AppliedStages>;
 }
 
 export function openSessionStore(database: Database): SessionStore {
   const db = database.withTables<Tables>();
-  return { ...templateMethods(db), ...sessionMethods(db), ...componentMethods(db) };
+  return {
+    ...templateMethods(db),
+    ...sessionMethods(db),
+    ...sessionWork(db),
+    ...componentWork(db),
+    applyStaged: (xnames) => applyStaged(db, xnames),
+  };
 }
 
 type TemplateMethods = Pick<SessionStore, "putTemplate" | "getTemplate" | "listTemplates" | "removeTemplate">;
@@ -162,78 +96,58 @@ function templateMethods(db: Kysely<Tables>): TemplateMethods {
   };
 }
 
-type ComponentMethods = Pick<SessionStore, "getComponent" | "listComponents" | "recordAction" | "finish">;
-type SessionMethods = Omit<SessionStore, keyof TemplateMethods | keyof ComponentMethods>;
+type SessionMethods = Pick<
+  SessionStore,
+  | "createSession"
+  | "getSession"
+  | "listSessions"
+  | "changeSession"
+  | "removeSession"
+  | "removeSessions"
+  | "removeOldSessions"
+  | "failures"
+>;
 
 function sessionMethods(db: Kysely<Tables>): SessionMethods {
-  const rowOf = (name: string) => db.selectFrom("boot_session").selectAll().where("name", "=", name).executeTakeFirst();
   const getSession = async (name: string) => {
-    const row = await rowOf(name);
+    const row = await db.selectFrom("boot_session").selectAll().where("name", "=", name).executeTakeFirst();
     return row === undefined ? undefined : toSession(row);
   };
+  const listSessions = async ({ after, limit, ...filter }: Page & SessionFilter = {}) => {
+    let query = matching(db, filter).selectAll().orderBy(sql.ref("name"));
+    if (after !== undefined) query = query.where("name", ">", after);
+    if (limit !== undefined) query = query.limit(limit);
+    return (await query.execute()).map(toSession);
+  };
+  const removeSessions = (filter: SessionFilter) =>
+    db.transaction().execute(async (trx) => {
+      const rows = await matching(trx, filter).select("name").execute();
+      for (const { name } of rows) await remove(trx, name);
+    });
   return {
     createSession: async (request) => {
       const name = request.name ?? clock.uuid();
-      const { template_name } = request;
-      const template = db.selectFrom("session_template").select("name").where("name", "=", template_name);
-      if ((await template.executeTakeFirst()) === undefined) {
-        throw new NetkilnError("not_found", `there is no session template "${template_name}"`);
-      }
-      const result = await db
-        .insertInto("boot_session")
-        .values({
-          name,
-          operation: request.operation,
-          template_name,
-          limit_text: request.limit,
-          include_disabled: Number(request.include_disabled),
-          options: JSON.stringify(request.options),
-          status: "pending",
-          components: "",
-          start_time: timestamp(),
-        })
-        .onConflict((conflict) => conflict.doNothing())
-        .executeTakeFirst();
-      if ((result.numInsertedOrUpdatedRows ?? 0n) === 0n) {
-        throw new NetkilnError("conflict", `there is already a session "${name}"`, {
-          hint: "leave the name out to get a new one",
-        });
-      }
+      await insertSession(db, name, request);
       const session = await getSession(name);
       if (session === undefined) throw new NetkilnError("not_found", `the session "${name}" was removed meanwhile`);
       return session;
     },
     getSession,
-    listSessions: async ({ after, limit, status } = {}) => {
-      let query = db.selectFrom("boot_session").selectAll().orderBy(sql.ref("name"));
-      if (after !== undefined) query = query.where("name", ">", after);
-      if (status !== undefined) query = query.where("status", "=", status);
-      if (limit !== undefined) query = query.limit(limit);
-      return (await query.execute()).map(toSession);
+    listSessions,
+    changeSession: async (name, change) => {
+      const said = Object.entries(change).filter(([, value]) => value !== undefined);
+      if (said.length > 0) {
+        await db.updateTable("boot_session").set(Object.fromEntries(said)).where("name", "=", name).execute();
+      }
+      return getSession(name);
     },
-    removeSession: async (name) =>
-      db.transaction().execute(async (trx) => {
-        await trx.updateTable("component").set({ active: 0 }).where("session", "=", name).execute();
-        return (await trx.deleteFrom("boot_session").where("name", "=", name).executeTakeFirst()).numDeletedRows > 0n;
-      }),
-    setUp: (name, targets) =>
-      db.transaction().execute(async (trx) => {
-        const session = await trx.selectFrom("boot_session").selectAll().where("name", "=", name).executeTakeFirst();
-        if (session?.status !== "pending") return;
-        for (const [xname, desired] of targets) await takeOver(trx, session, xname, desired);
-        await trx
-          .updateTable("boot_session")
-          .set({ status: "running", components: [...targets.keys()].join(",") })
-          .where("name", "=", name)
-          .execute();
-      }),
-    complete: async (name, error) => {
-      await db
-        .updateTable("boot_session")
-        .set({ status: "complete", error: error ?? null, end_time: timestamp() })
-        .where("name", "=", name)
-        .where("status", "!=", "complete")
-        .execute();
+    removeSession: (name) => db.transaction().execute((trx) => remove(trx, name)),
+    removeSessions,
+    removeOldSessions: async () => {
+      const ms = ageInMs((await readOptions(db)).cleanup_completed_session_ttl);
+      if (ms === 0) return;
+      const filter = { status: "complete", until: timestamp(new Date(clock.now().getTime() - ms)) } as const;
+      if ((await listSessions({ ...filter, limit: 1 })).length > 0) await removeSessions(filter);
     },
     failures: (session) =>
       db
@@ -245,77 +159,108 @@ function sessionMethods(db: Kysely<Tables>): SessionMethods {
   };
 }
 
-async function takeOver(
-  db: Kysely<Tables>,
-  session: Tables["boot_session"],
-  xname: string,
-  desired: BootTargetState | undefined,
-): Promise<void> {
-  const fresh = {
-    session: session.name,
-    operation: session.operation,
-    active: 1,
-    desired: desired === undefined ? null : JSON.stringify(desired),
-    last_action: "" as const,
-    action_time: clock.now().toISOString(),
-    attempts: 0,
-    boot_id: null,
-    options: session.options,
-    error: null,
-    // What is to be rebooted does not count as running anything already.
-    ...(session.operation === "reboot" && { actual: null }),
-  };
-  await db
-    .insertInto("component")
-    .values({ xname, ...fresh })
-    .onConflict((conflict) => conflict.column("xname").doUpdateSet(fresh))
-    .execute();
+async function insertSession(db: Kysely<Tables>, name: string, request: SessionRequest): Promise<void> {
+  const { template_name } = request;
+  const template = db.selectFrom("session_template").select("name").where("name", "=", template_name);
+  if ((await template.executeTakeFirst()) === undefined) {
+    throw new NetkilnError("not_found", `there is no session template "${template_name}"`);
+  }
+  const options = { ...sessionOptionsOf(await readOptions(db)), ...request.options };
+  const result = await db
+    .insertInto("boot_session")
+    .values({
+      name,
+      operation: request.operation,
+      template_name,
+      limit_text: request.limit,
+      stage: Number(request.stage),
+      include_disabled: Number(request.include_disabled),
+      options: JSON.stringify(options),
+      status: "pending",
+      components: "",
+      start_time: timestamp(),
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  if ((result.numInsertedOrUpdatedRows ?? 0n) > 0n) return;
+  throw new NetkilnError("conflict", `there is already a session "${name}"`, {
+    hint: "leave the name out to get a new one",
+  });
 }
 
-function componentMethods(db: Kysely<Tables>): ComponentMethods {
-  const owned = ({ xname, session }: Component, within: Kysely<Tables> = db) =>
-    within.updateTable("component").where("xname", "=", xname).where("session", "=", session).where("active", "=", 1);
+function matching(db: Kysely<Tables>, { status, until, since }: SessionFilter) {
+  let query = db.selectFrom("boot_session");
+  if (status !== undefined) query = query.where("status", "=", status);
+  if (until !== undefined) query = query.where("start_time", "<=", until);
+  if (since !== undefined) query = query.where("start_time", ">=", since);
+  return query;
+}
+
+/** Within a transaction. */
+async function remove(db: Kysely<Tables>, name: string): Promise<boolean> {
+  const its = db.updateTable("component").where("session", "=", name).where("active", "=", 1);
+  await its.set({ active: 0, phase: "", status_override: "" }).execute();
+  return (await db.deleteFrom("boot_session").where("name", "=", name).executeTakeFirst()).numDeletedRows > 0n;
+}
+
+type SessionWork = Pick<SessionStore, "setUp" | "isUnderWay" | "complete" | "progress" | "saveProgress">;
+
+function sessionWork(db: Kysely<Tables>): SessionWork {
+  const saveProgress = async (trx: Kysely<Tables>, name: string) => {
+    const progress = JSON.stringify(await progressOf(trx, name));
+    await trx.updateTable("boot_session").set({ progress }).where("name", "=", name).execute();
+  };
   return {
-    getComponent: async (xname) => {
-      const row = await db.selectFrom("component").selectAll().where("xname", "=", xname).executeTakeFirst();
-      return row === undefined ? undefined : toComponent(row);
-    },
-    listComponents: async ({ after, limit, session, active } = {}) => {
-      let query = db.selectFrom("component").selectAll().orderBy(sql.ref("xname"));
-      if (after !== undefined) query = query.where("xname", ">", after);
-      if (session !== undefined) query = query.where("session", "=", session);
-      if (active !== undefined) query = query.where("active", "=", Number(active));
-      if (limit !== undefined) query = query.limit(limit);
-      return (await query.execute()).map(toComponent);
-    },
-    recordAction: async (component, { lastAction, attempts, bootId }) => {
-      await owned(component)
-        .set({
-          last_action: lastAction,
-          action_time: clock.now().toISOString(),
-          ...(attempts !== undefined && { attempts }),
-          ...(bootId !== undefined && { boot_id: bootId }),
-        })
-        .execute();
-    },
-    finish: (component, result) =>
+    setUp: (name, targets) =>
       db.transaction().execute(async (trx) => {
-        const error = "error" in result ? result.error : null;
-        const actual = "actual" in result && result.actual !== undefined ? JSON.stringify(result.actual) : null;
-        const changed = await owned(component, trx).set({ active: 0, error, actual }).executeTakeFirst();
-        if (error === null || changed.numUpdatedRows === 0n) return;
-        const { session, xname } = component;
-        await trx.insertInto("boot_session_failure").values({ session, xname, message: error }).execute();
+        const session = await trx.selectFrom("boot_session").selectAll().where("name", "=", name).executeTakeFirst();
+        if (session?.status !== "pending") return;
+        // Nodes of a boot set have the same target.
+        for (const [desired, group] of Map.groupBy(targets, ([, desired]) => desired)) {
+          const xnames = group.map(([xname]) => xname);
+          if (session.stage !== 0) await stageAt(trx, session, xnames, desired);
+          else await takeOver(trx, session, xnames, desired, "session_setup");
+        }
+        await trx
+          .updateTable("boot_session")
+          .set({ status: "running", components: [...targets.keys()].join(",") })
+          .where("name", "=", name)
+          .execute();
       }),
+    isUnderWay: async (name) => {
+      const working = db.selectFrom("component").select("xname").where("session", "=", name).where("active", "=", 1);
+      const staged = db.selectFrom("component").select("xname").where("staged_session", "=", name);
+      return (
+        (await working.limit(1).executeTakeFirst()) !== undefined ||
+        (await staged.where("staged_session", "<>", "").limit(1).executeTakeFirst()) !== undefined
+      );
+    },
+    complete: (name, error) =>
+      db.transaction().execute(async (trx) => {
+        const completed = await trx
+          .updateTable("boot_session")
+          .set({ status: "complete", error: error ?? null, end_time: timestamp() })
+          .where("name", "=", name)
+          .where("status", "!=", "complete")
+          .executeTakeFirst();
+        if (completed.numUpdatedRows > 0n) await saveProgress(trx, name);
+      }),
+    progress: async ({ name, status }) => {
+      if (status !== "complete") return progressOf(db, name);
+      const row = await db.selectFrom("boot_session").select("progress").where("name", "=", name).executeTakeFirst();
+      return row?.progress == null ? progressOf(db, name) : (JSON.parse(row.progress) as SessionProgress);
+    },
+    saveProgress: (name) => saveProgress(db, name),
   };
 }
 
-function toSession(row: Tables["boot_session"]): Session {
+function toSession(row: SessionRow): Session {
   return {
     name: row.name,
     operation: row.operation,
     template_name: row.template_name,
     limit: row.limit_text,
+    stage: row.stage !== 0,
     include_disabled: row.include_disabled !== 0,
     options: JSON.parse(row.options) as SessionOptions,
     status: row.status,
@@ -323,22 +268,5 @@ function toSession(row: Tables["boot_session"]): Session {
     error: row.error ?? undefined,
     start_time: row.start_time,
     end_time: row.end_time ?? undefined,
-  };
-}
-
-function toComponent(row: Tables["component"]): Component {
-  return {
-    xname: row.xname,
-    session: row.session,
-    operation: row.operation,
-    active: row.active !== 0,
-    desired: row.desired === null ? undefined : (JSON.parse(row.desired) as BootTargetState),
-    actual: row.actual === null ? undefined : (JSON.parse(row.actual) as ActualState),
-    lastAction: row.last_action,
-    actionTime: row.action_time,
-    attempts: row.attempts,
-    bootId: row.boot_id ?? undefined,
-    options: JSON.parse(row.options) as SessionOptions,
-    error: row.error ?? undefined,
   };
 }

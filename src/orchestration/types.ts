@@ -1,32 +1,43 @@
 import type { NodeArch } from "../node/index.ts";
 
+export interface Page {
+  readonly after?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
+/** Members that nobody gave are absent, so that a template is shown as it was put. */
 export interface BootSet {
-  readonly type: "s3";
+  /** `s3` is the one that can be booted. */
+  readonly type: string;
   /** s3://boot-images/IMAGE/manifest.json */
   readonly path: string;
-  readonly etag: string;
+  readonly etag?: string | undefined;
   readonly arch: NodeArch;
-  readonly kernel_parameters: string;
-  readonly node_list: readonly string[];
+  readonly kernel_parameters?: string | undefined;
+  readonly node_list?: readonly string[] | undefined;
   /** Roles, or ROLE_SUBROLE. */
-  readonly node_roles_groups: readonly string[];
-  readonly node_groups: readonly string[];
-  readonly rootfs_provider: string;
-  readonly rootfs_provider_passthrough: string;
-  readonly cfs: { readonly configuration?: string | undefined };
+  readonly node_roles_groups?: readonly string[] | undefined;
+  readonly node_groups?: readonly string[] | undefined;
+  readonly rootfs_provider?: string | undefined;
+  readonly rootfs_provider_passthrough?: string | undefined;
+  readonly cfs?: { readonly configuration?: string | undefined } | undefined;
 }
 
 /** What to boot on which nodes; named and shaped as in BOS v2. */
 export interface SessionTemplate {
   readonly name: string;
-  readonly description: string;
-  readonly enable_cfs: boolean;
-  readonly cfs: { readonly configuration?: string | undefined };
+  readonly description?: string | undefined;
+  /** True when absent. */
+  readonly enable_cfs?: boolean | undefined;
+  readonly cfs?: { readonly configuration?: string | undefined } | undefined;
   readonly boot_sets: Readonly<Record<string, BootSet>>;
 }
 
 export const operations = ["boot", "reboot", "shutdown"] as const;
 export type Operation = (typeof operations)[number];
+
+export const sessionStatuses = ["pending", "running", "complete"] as const;
+export type SessionStatus = (typeof sessionStatuses)[number];
 
 export interface Session {
   readonly name: string;
@@ -34,9 +45,11 @@ export interface Session {
   readonly template_name: string;
   /** Empty when the whole template is meant. */
   readonly limit: string;
+  /** Only written down at its nodes, until they are told to apply it. */
+  readonly stage: boolean;
   readonly include_disabled: boolean;
   readonly options: SessionOptions;
-  readonly status: "pending" | "running" | "complete";
+  readonly status: SessionStatus;
   /** xnames that the session was set up for, with commas. */
   readonly components: string;
   readonly error: string | undefined;
@@ -53,43 +66,64 @@ export interface SessionOptions {
   readonly default_retry_policy: number;
 }
 
-/** BOS tries three times. We try once: a node that does not come up with an image seldom does at the second try. */
-export const defaultOptions: SessionOptions = {
-  max_boot_wait_time: 1200,
-  max_power_on_wait_time: 120,
-  max_power_off_wait_time: 300,
-  default_retry_policy: 1,
-};
-
-export interface BootTargetState {
-  readonly imageId: string;
-  readonly buildId: string;
-  /** s3 links. */
+/** What a node boots. Links of the form s3://boot-images/IMAGE/FILE are files of our images. */
+export interface BootArtifacts {
   readonly kernel: string;
   readonly initrd: string;
   readonly kernelParameters: string;
-  /** Kept for what configures booted nodes. */
-  readonly configuration: string;
 }
 
-/** What a node runs, as far as we saw it boot. */
+export interface BootTargetState extends BootArtifacts {
+  /** Both empty when the artifacts were given by hand and their image was not looked up yet. */
+  readonly imageId: string;
+  readonly buildId: string;
+  /** Kept for what configures booted nodes. */
+  readonly configuration: string;
+  /** Of the boot parameters that were written for it; it comes back with the node. */
+  readonly bssToken?: string | undefined;
+}
+
+/** What a node runs, as far as we saw it boot or it says so itself. */
 export interface ActualState extends BootTargetState {
+  /** Empty when only the node says so. */
   readonly bootId: string;
 }
 
 /**
- * What was done last. `power_on_pending` is written before the power is switched on, so that after a crash in between
- * it is switched on again and not taken for a node that runs something else.
+ * What the reconciler did last. `power_on_pending` is written before the power is switched on, so that after a crash in
+ * between it is switched on again and not taken for a node that runs something else.
  */
 export type LastAction = "" | "power_on_pending" | "power_on" | "power_off_graceful" | "power_off_forceful";
 
-/** A node as the reconciler sees it. */
+/** What is told of the last action, in BOS's words. */
+export const toldActions = [
+  "actual_state_cleanup",
+  "apply_staged",
+  "newly_discovered",
+  "powering_off_forcefully",
+  "powering_off_gracefully",
+  "powering_on",
+  "session_setup",
+] as const;
+export type ToldAction = (typeof toldActions)[number];
+
+export const componentPhases = ["configuring", "powering_off", "powering_on", ""] as const;
+export type ComponentPhase = (typeof componentPhases)[number];
+
+/** What a session has written down at a node, to be applied later. */
+export interface StagedState {
+  readonly session: string;
+  /** Undefined: to be off. */
+  readonly state: BootTargetState | undefined;
+}
+
+/** A node as the reconciler sees it, and as BOS tells of it. */
 export interface Component {
   readonly xname: string;
-  /** The session that set it up last. */
+  /** The session that set it up last; empty when somebody did it by hand, or nobody. */
   readonly session: string;
   readonly operation: Operation;
-  /** Whether that session still works on it. */
+  /** Whether the reconciler works on it. */
   readonly active: boolean;
   /** Undefined: to be off. */
   readonly desired: BootTargetState | undefined;
@@ -97,36 +131,39 @@ export interface Component {
   readonly lastAction: LastAction;
   /** UTC with milliseconds. */
   readonly actionTime: string;
-  /** How often the session has switched it on. */
+  /** How often it was switched on since it was told what to run. */
   readonly attempts: number;
   /** The boot that the last try began. */
   readonly bootId: string | undefined;
   readonly options: SessionOptions;
   readonly error: string | undefined;
+  readonly staged: StagedState | undefined;
+  /** Tries of this node, whatever the options say. */
+  readonly retryPolicy: number | undefined;
+  readonly phase: ComponentPhase;
+  /** Follows from phase and last action, unless `statusOverride` says something. */
+  readonly status: string;
+  readonly statusOverride: string;
+  readonly told: Told;
 }
 
-export type ComponentStatus =
-  | "stable"
-  | "failed"
-  | "power_on_pending"
-  | "power_on_called"
-  | "power_off_pending"
-  | "power_off_gracefully_called"
-  | "power_off_forcefully_called";
+/** What is only there to be told. Times are UTC with seconds; undefined when nothing happened yet. */
+export interface Told {
+  readonly action: ToldAction;
+  readonly failed: boolean;
+  readonly gracefulAttempts: number;
+  readonly forcefulAttempts: number;
+  readonly actionUpdated: string | undefined;
+  readonly desiredUpdated: string | undefined;
+  readonly actualUpdated: string | undefined;
+  readonly stagedUpdated: string | undefined;
+}
 
-/** BOS's phase and status, which follow from the rest. */
-export function statusOf(component: Component): {
-  phase: "" | "powering_on" | "powering_off";
-  status: ComponentStatus;
-} {
-  const { active, error, lastAction, desired, attempts } = component;
-  if (!active) return { phase: "", status: error === undefined ? "stable" : "failed" };
-  if (lastAction === "power_on") return { phase: "powering_on", status: "power_on_called" };
-  if (lastAction === "power_on_pending") return { phase: "powering_on", status: "power_on_pending" };
-  if (lastAction === "power_off_graceful") return { phase: "powering_off", status: "power_off_gracefully_called" };
-  if (lastAction === "power_off_forceful") return { phase: "powering_off", status: "power_off_forcefully_called" };
-  const off = desired === undefined || attempts > 0;
-  return off
-    ? { phase: "powering_off", status: "power_off_pending" }
-    : { phase: "powering_on", status: "power_on_pending" };
+/** What a component is to run; undefined when it is to be off, also where only a configuration was said. */
+export function bootTargetOf({ desired }: Pick<Component, "desired">): BootTargetState | undefined {
+  return desired === undefined || isEmpty(desired) ? undefined : desired;
+}
+
+export function isEmpty({ kernel, initrd, kernelParameters }: BootArtifacts): boolean {
+  return kernel === "" && initrd === "" && kernelParameters === "";
 }

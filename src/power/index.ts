@@ -1,21 +1,20 @@
-import type { Database } from "../lib/db.ts";
-import type { Node } from "../node/index.ts";
-import { simulatedPower } from "./simulated.ts";
-import type { PowerDriver } from "./types.ts";
-import { virtualPower, type VirtualOptions } from "./virtual.ts";
+import { migrations as capMigrations } from "./caps.ts";
+import { migrations as simulatedMigrations } from "./simulated.ts";
+import { migrations as transitionMigrations } from "./transition-store.ts";
 
-export { migrations } from "./simulated.ts";
-export type { PowerDriver, PowerState } from "./types.ts";
+export { openPowerCapStore, type CapRequest, type CapTask, type PowerCapStore } from "./caps.ts";
+export { openPower } from "./open.ts";
+export { freeLeftReservations, reservedPower, whileReserved } from "./reserve.ts";
+export { readPowerStatus, type PowerStatus, type StatusParts } from "./status.ts";
+export { openTransitionStore, type TransitionStore } from "./transition-store.ts";
+export {
+  powerOperations,
+  type PowerOperation,
+  type TaskCounts,
+  type Transition,
+  type TransitionTask,
+} from "./transition-types.ts";
+export { startTransitions, type TransitionParts } from "./transitions.ts";
+export type { Power, PowerDriver, PowerState } from "./types.ts";
 
-/** Every node's power, by the driver that the node names. */
-export function openPower(options: VirtualOptions & { readonly database: Database }): PowerDriver {
-  const drivers: Readonly<Record<Node["power"]["driver"], PowerDriver>> = {
-    virtual: virtualPower(options),
-    simulated: simulatedPower(options.database),
-  };
-  return {
-    status: (node) => drivers[node.power.driver].status(node),
-    on: (node) => drivers[node.power.driver].on(node),
-    off: (node, how) => drivers[node.power.driver].off(node, how),
-  };
-}
+export const migrations = { ...simulatedMigrations, ...transitionMigrations, ...capMigrations };

@@ -10,3 +10,15 @@ export interface PowerDriver {
   /** `graceful` asks the node's system to shut down and returns at once; `forced` returns when the power is off. */
   off(node: Node, how: "graceful" | "forced"): Promise<void>;
 }
+
+/** What was seen of a node's power, and when. */
+export interface Sighting {
+  readonly state: PowerState;
+  readonly time: Date;
+}
+
+/** Every node's power, by whichever driver. */
+export interface Power extends PowerDriver {
+  /** As `status`, but what was seen a moment ago counts, if the power was not switched since. */
+  recent(node: Node): Promise<Sighting>;
+}

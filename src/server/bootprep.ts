@@ -1,8 +1,14 @@
+import type { BootprepParts } from "../api/native/bootprep.ts";
 import {
   advance,
+  bootprepExample,
+  configurationContent,
+  payloadsOf,
   type BootSets,
+  type ImageLink,
+  type MadeTemplate,
+  type Payload,
   type Plan,
-  type PlannedConfiguration,
   type PlannedImage,
   type PlanPorts,
   type Run,
@@ -19,10 +25,12 @@ import { canonicalJson } from "../lib/files.ts";
 import { log } from "../lib/log.ts";
 import { parseTemplate, type SessionTemplate } from "../orchestration/index.ts";
 import { deleteReplaced } from "./lifecycle/index.ts";
+import { inventoryForAll } from "./additional-inventory.ts";
 import type { House } from "./open.ts";
+import { findProducts, recipePorts, type Surroundings } from "./products.ts";
 
 /** What the bootprep room asks of the others to make a plan. */
-export function planPorts(house: House): PlanPorts {
+export function planPorts(house: House, surroundings: Surroundings = {}): PlanPorts {
   const named = (query: { name: string } | { id: string }) => ("name" in query ? query.name : query.id);
   return {
     findRecipes: async (query) => {
@@ -48,6 +56,12 @@ export function planPorts(house: House): PlanPorts {
       const template = await house.sessions.getTemplate(name);
       return template && existingTemplate(template);
     },
+    products: () => findProducts(surroundings),
+    findSource: async (name) => {
+      const source = await house.sources.find(name);
+      return source && { url: source.cloneUrl };
+    },
+    defaultPlaybook: async () => (await house.configurationOptions.get()).defaultPlaybook,
     resolveCommit: async (url, reference, playbook) => {
       const commit = await house.git.resolve(url, reference);
       if (playbook !== undefined) {
@@ -84,7 +98,7 @@ function existingTemplate({ name, cfs, boot_sets }: SessionTemplate) {
       withoutDefaults(rest),
     ]),
   ) as BootSets;
-  return { name, configuration: cfs.configuration ?? "", bootSets, ...(imageId !== undefined && { imageId }) };
+  return { name, configuration: cfs?.configuration ?? "", bootSets, ...(imageId !== undefined && { imageId }) };
 }
 
 /** Leaves out what a file does not say: empty texts and lists, and the default architecture. */
@@ -98,7 +112,7 @@ function withoutDefaults(set: Record<string, unknown>): Record<string, unknown> 
 export function runPorts(house: House): RunPorts {
   return {
     putConfiguration: async (configuration) => {
-      await house.configurations.put(configuration.name, contentOf(configuration));
+      await house.configurations.put(configuration.name, configurationContent(configuration));
     },
     startImage: async (image, plan) => {
       const started = await startBuild(await toRequest(image, plan, house), house);
@@ -115,8 +129,7 @@ export function runPorts(house: House): RunPorts {
     putTemplate: async (template, imageId) => {
       const image = await house.images.findImage(imageId);
       if (image === undefined) throw new NetkilnError("not_found", `the image ${imageId} is gone`);
-      const boot = { type: "s3", path: s3Path(image.id, "manifest"), etag: image.artifacts.manifest.md5 };
-      const sets = Object.entries(template.bootSets).map(([name, set]) => [name, { ...set, ...boot }]);
+      const sets = Object.entries(template.bootSets).map(([name, set]) => [name, { ...set, ...linkOf(image) }]);
       const wanted = parseTemplate({
         name: template.name,
         enable_cfs: true,
@@ -129,6 +142,29 @@ export function runPorts(house: House): RunPorts {
     },
     deleteImage: (id) => deleteReplaced(house, id, "bootprep"),
   };
+}
+
+function linkOf(image: Image): ImageLink {
+  return { type: "s3", path: s3Path(image.id, "manifest"), etag: image.artifacts.manifest.md5 };
+}
+
+/** What a client of CFS and BOS would send for a plan; images that are not built yet have no link. */
+export function planPayloads(plan: Plan, house: House): Promise<readonly Payload[]> {
+  return payloadsOf(plan, ({ image }) => linkOfId(image.kind === "existing" ? image.id : undefined, house));
+}
+
+/** The same for what a run has made. */
+export async function runPayloads(run: Run, plan: Plan, house: House): Promise<readonly Payload[]> {
+  const itemOf = (wanted: Pick<Payload, "section" | "name">) =>
+    run.items.find(({ section, name }) => section === wanted.section && name === wanted.name);
+  const imageOf = ({ name }: MadeTemplate) => itemOf({ section: "session_template", name })?.image;
+  const payloads = await payloadsOf(plan, (template) => linkOfId(imageOf(template), house));
+  return payloads.filter((payload) => ["done", "reused"].includes(itemOf(payload)?.state ?? ""));
+}
+
+async function linkOfId(id: string | undefined, house: House): Promise<ImageLink | undefined> {
+  const image = id === undefined ? undefined : await house.images.findImage(id);
+  return image && linkOf(image);
 }
 
 /** The steps of every image that a plan builds, by the image's name. Mistakes in their checks are thrown. */
@@ -181,15 +217,17 @@ async function toBase(base: BuiltImage["base"], plan: Plan, house: House): Promi
 
 async function configurationOf(name: string, plan: Plan, house: House): Promise<ConfigurationContent> {
   const planned = plan.configurations.find((configuration) => configuration.name === name);
-  if (planned !== undefined && planned.action !== "skip") return contentOf(planned);
-  const existing = await house.configurations.find(name);
-  if (existing === undefined) throw new NetkilnError("not_found", `the configuration ${name} is gone`);
-  const { layers, additionalInventory } = existing;
+  const { layers, additionalInventory = await inventoryForAll(house) } =
+    planned !== undefined && planned.action !== "skip"
+      ? configurationContent(planned)
+      : await existingConfiguration(name, house);
   return { layers, ...(additionalInventory !== undefined && { additionalInventory }) };
 }
 
-function contentOf({ layers, additionalInventory }: PlannedConfiguration): ConfigurationContent {
-  return { layers, ...(additionalInventory !== undefined && { additionalInventory }) };
+async function existingConfiguration(name: string, house: House): Promise<ConfigurationContent> {
+  const existing = await house.configurations.find(name);
+  if (existing !== undefined) return existing;
+  throw new NetkilnError("not_found", `the configuration ${name} is gone`);
 }
 
 /** Takes every step of every unfinished run that can be taken now. */
@@ -197,7 +235,22 @@ export async function advanceRuns(house: House): Promise<void> {
   for (const { run, plan } of await house.runs.unfinished()) await advanceRun(run, plan, house);
 }
 
-export async function advanceRun(run: Run, plan: Plan, house: House): Promise<void> {
+/** Runs that are being advanced: by the request that has started one, or by the loop. */
+const advancing = new Set<string>();
+
+export async function advanceRun({ id }: Pick<Run, "id">, plan: Plan, house: House): Promise<void> {
+  if (advancing.has(id)) return;
+  advancing.add(id);
+  try {
+    // As it is now: the other one may have taken a step since it was listed.
+    const run = await house.runs.find(id);
+    if (run !== undefined) await takeSteps(run, plan, house);
+  } finally {
+    advancing.delete(id);
+  }
+}
+
+async function takeSteps(run: Run, plan: Plan, house: House): Promise<void> {
   const items = await advance(plan, run.items, runPorts(house)).catch((error: unknown) => {
     log.error({ run: run.id, error }, "run cannot go on");
     const record = toErrorRecord(error);
@@ -221,4 +274,30 @@ export async function carryRunsOn(house: House, signal: AbortSignal): Promise<vo
     await advanceRuns(house).catch((error: unknown) => log.error({ error }, "runs cannot go on"));
     await clock.sleep(runPeriodMs, signal).catch(() => undefined);
   }
+}
+
+/** What the administrators' door needs to plan and run bootprep files. */
+export function bootprepParts(house: House, surroundings: Surroundings = {}): BootprepParts {
+  return {
+    ports: planPorts(house, surroundings),
+    recipe: recipePorts(house, surroundings),
+    planImages: (plan) => planImages(plan, house),
+    uncommitted: (plan) => uncommittedFiles(plan, house),
+    startRun: async (file, plan) => {
+      const run = await house.runs.create(file, plan);
+      await advanceRun(run, plan, house);
+      return (await house.runs.find(run.id)) ?? run;
+    },
+    findRun: (id) => house.runs.find(id),
+    listRuns: (page) => house.runs.list(page),
+    planPayloads: (plan) => planPayloads(plan, house),
+    runPayloads: async (run) => {
+      const plan = await house.runs.plan(run.id);
+      return plan === undefined ? [] : runPayloads(run, plan, house);
+    },
+    example: async () => {
+      const recipes = await house.images.listRecipes({ limit: 1 });
+      return bootprepExample({ products: (await findProducts(surroundings)) ?? [], recipes });
+    },
+  };
 }

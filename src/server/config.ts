@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { NetkilnError } from "../lib/errors.ts";
@@ -6,14 +7,57 @@ import { parseYamlAs } from "../lib/yaml.ts";
 
 const address = z.string().regex(/^[^\s:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/, 'must be "ADDRESS:PORT"');
 
+function isBelow(url: string, gateway: string | undefined): boolean {
+  return (
+    gateway !== undefined &&
+    URL.canParse(gateway) &&
+    URL.canParse(url) &&
+    new URL(url).origin === new URL(gateway).origin
+  );
+}
+const absolute = z.string().startsWith("/", "must be an absolute path");
+
+/** What a host may be called (RFC 1123), or its address. */
+export const hostName = z
+  .string()
+  .refine(
+    (name) => isIP(name) !== 0 || /^(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*$/.test(name),
+    "is no host name",
+  );
+const network = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], {
+  error: "must be an address, or a network such as 10.1.0.0/16",
+});
+
 /** /etc/netkiln/config.yaml, or the file that --config or NETKILN_CONFIG names. */
 const schema = z.strictObject({
   /** Folder of the database, blobs and layers. */
-  data: z.string().startsWith("/", "must be an absolute path").optional(),
+  data: absolute.optional(),
   /** Administration over TCP, beside the unix socket; callers need a token. */
   admin_listen: address.optional(),
+  /** TLS there: with a certificate of the site's own, or with one that is made for more names than are known anyway. */
+  admin_tls: z
+    .union([
+      z.boolean(),
+      z.strictObject({ certificate: absolute, key: absolute }),
+      z.strictObject({ names: z.array(hostName).min(1) }),
+    ])
+    .optional(),
+  /** What clients call it, where that is something else than the address that it listens on. */
+  admin_url: z
+    .string()
+    .regex(/^https?:\/\/[^\s/]+$/, "must be https://HOST or https://HOST:PORT")
+    .refine(URL.canParse, "is no URL")
+    .optional(),
+  /** Whether components, interfaces and boot scripts are read without a token there, as in OpenCHAMI. */
+  open_reads: z.boolean().default(false),
+  /** How long a login of an account is good for, without being renewed. */
+  access_token_hours: z.number().positive().max(8760).default(24),
   /** Where booting nodes are served; on the boot network. */
   node_door_listen: address.default("127.0.0.1:8077"),
+  /** Proxies whose X-Forwarded-For is believed; from everybody else the header says nothing. */
+  trusted_proxies: z.array(network).default([]),
+  /** Addresses behind which several nodes stand (NAT): they do not say which of them asks. */
+  shared_addresses: z.array(network).default([]),
   /** `deb` lines to build Debian images from, instead of this host's own apt sources. */
   apt_sources: z.array(z.string().startsWith("deb ", 'must begin with "deb "')).min(1).optional(),
   /** How long fetched packages count as current. */
@@ -22,12 +66,56 @@ const schema = z.strictObject({
   /** Registries of OCI images: a containers-auth.json(5) with credentials, and those that are asked over plain HTTP. */
   oci: z
     .strictObject({
-      auth_file: z.string().startsWith("/", "must be an absolute path").optional(),
+      auth_file: absolute.optional(),
       insecure_registries: z.array(z.string().min(1)).default([]),
     })
     .default({ insecure_registries: [] }),
+  /** Boot scripts; docs/bss.md. */
+  boot: z
+    .strictObject({
+      /** Nodes of these roles boot only what was said for them or for their role, never what is there for Default. */
+      blocked_roles: z.array(z.string().min(1)).default([]),
+      /** Seconds before a node that could not boot asks again. */
+      retry_delay: z.int().min(1).max(3600).default(30),
+    })
+    .prefault({}),
+  /** Sessions on live nodes that run at the same time, each on as many as its batch has. */
+  configuration_sessions_at_once: z.int().min(1).max(64).default(4),
+  /** Whether a node that shows another key than before is refused; nodes whose images bring no key make one at each boot. */
+  node_host_keys: z.enum(["accept-new", "off"]).default("accept-new"),
+  /** Where the shells of IMS jobs listen. */
+  image_ssh: z
+    .strictObject({
+      address: z.string().min(1).default("127.0.0.1"),
+      /** What clients are told in its place. */
+      host: z.string().min(1).optional(),
+      first_port: z.int().min(1024).max(65_535).default(2022),
+      last_port: z.int().min(1024).max(65_535).default(2085),
+      /** How long one may stay open. */
+      hours: z.number().positive().max(500).default(24),
+    })
+    .refine(({ first_port, last_port }) => first_port <= last_port, "first_port comes behind last_port")
+    .prefault({}),
   /** Builds that run at the same time. */
   builds_at_once: z.int().min(1).max(64).default(2),
+  /** What `sat` asks beside the services: repositories for git and a few reads of Kubernetes. Off without it; docs/sat.md. */
+  sat: z
+    .strictObject({
+      /** How clients reach this server. */
+      gateway: z.url({ protocol: /^https?$/, error: "must be http://HOST or https://HOST" }).optional(),
+      /** Repositories by their path below /vcs: absolute paths on this machine, or URLs that are mirrored. */
+      repositories: z
+        .record(
+          z.string().regex(/^[A-Za-z0-9][\w.-]*(\/[A-Za-z0-9][\w.-]*)*(?<!\.git)$/, "must be a path such as cray/NAME"),
+          z.string().regex(/^\/|^[a-z][a-z+]*:\/\//, "must be an absolute path or a URL"),
+        )
+        .default({}),
+    })
+    .refine(({ gateway, repositories }) => Object.values(repositories).every((url) => !isBelow(url, gateway)), {
+      error: "no repository may be mirrored from the gateway itself",
+      path: ["repositories"],
+    })
+    .optional(),
   /** What `netkiln store gc` leaves; docs/lifecycle.md. */
   retention: z
     .strictObject({
@@ -60,7 +148,7 @@ const maxSocketPath = 107;
 export function readConfig(
   flags: { config?: string; data?: string },
   environment: NodeJS.ProcessEnv,
-  overrides: { admin_listen?: string; node_door_listen?: string } = {},
+  overrides: Partial<Pick<z.infer<typeof schema>, "admin_listen" | "admin_tls" | "node_door_listen">> = {},
 ): Config {
   const named = flags.config ?? environment["NETKILN_CONFIG"];
   const file = named ?? "/etc/netkiln/config.yaml";
@@ -73,8 +161,9 @@ export function readConfig(
   if (Buffer.byteLength(socket) > maxSocketPath) {
     throw new NetkilnError("invalid_input", `the data folder's path is too long for a unix socket: ${socket}`);
   }
-  for (const [name, value] of Object.entries(overrides)) {
-    if (!address.safeParse(value).success) {
+  for (const name of ["admin_listen", "node_door_listen"] as const) {
+    const value = overrides[name];
+    if (value !== undefined && !address.safeParse(value).success) {
       throw new NetkilnError("invalid_input", `${name} must be "ADDRESS:PORT", not "${value}"`);
     }
   }

@@ -1,25 +1,65 @@
 import { join } from "node:path";
-import { migrations as accessMigrations, openTokenStore } from "../access/index.ts";
+import { migrations as accessMigrations, openAccounts, openTenants, openTokenStore } from "../access/index.ts";
 import { migrations as artifactMigrations, openFileBlobs, openGcRunStore } from "../artifact/index.ts";
 import { migrations as bootprepMigrations, openRunStore } from "../bootprep/index.ts";
-import { migrations as bootMigrations, openBootEntries } from "../boot/index.ts";
 import {
+  migrations as bootMigrations,
+  openAccessLog,
+  openBootEntries,
+  openBootFiles,
+  openBootScripts,
+  openCloudInitStore,
+  openNodeIdentities,
+} from "../boot/index.ts";
+import {
+  imageJobMigrations,
   migrations as buildMigrations,
   openBuildRecords,
   openBuildStore,
+  openImageJobs,
   openLayerStore,
+  openRemoteNodes,
+  openSshKeys,
   openStepStore,
   readToolVersions,
+  remoteNodeMigrations,
+  sshKeyMigrations,
   type StepResult,
 } from "../build/index.ts";
-import { migrations as configurationMigrations, openConfigurationStore, openGitStore } from "../configuration/index.ts";
-import { migrations as imageMigrations, openChannelStore, openImageStore } from "../image/index.ts";
+import { migrations as catalogMigrations, openCatalog } from "../catalog/index.ts";
+import {
+  migrations as configurationMigrations,
+  openConfigurationOptions,
+  openConfigurationSessions,
+  openConfigurationStore,
+  openConfiguredComponents,
+  openGitStore,
+  openSourceStore,
+  servedFrom,
+} from "../configuration/index.ts";
+import {
+  migrations as imageMigrations,
+  openChannelStore,
+  openImageRecords,
+  openImageStore,
+  openRecipeRecords,
+} from "../image/index.ts";
 import { migrations as jobMigrations, openJobStore } from "../job/index.ts";
 import { migrate, openDatabase } from "../lib/db.ts";
-import { migrations as nodeMigrations, openNodeStore } from "../node/index.ts";
-import { migrations as orchestrationMigrations, openSessionStore } from "../orchestration/index.ts";
-import { migrations as powerMigrations } from "../power/index.ts";
-import { migrations as telemetryMigrations, openBootRecords, openEventStore } from "../telemetry/index.ts";
+import { migrations as nodeMigrations, openInventory, openNodeStore } from "../node/index.ts";
+import {
+  migrations as orchestrationMigrations,
+  openBootComponents,
+  openBootOptions,
+  openSessionStore,
+} from "../orchestration/index.ts";
+import { migrations as powerMigrations, openPowerCapStore, openTransitionStore } from "../power/index.ts";
+import {
+  migrations as telemetryMigrations,
+  openBootRecords,
+  openBootTokens,
+  openEventStore,
+} from "../telemetry/index.ts";
 import type { Config } from "./config.ts";
 import { version } from "./version.ts";
 
@@ -34,7 +74,11 @@ export async function openHouse(config: Config) {
     ...artifactMigrations,
     ...configurationMigrations,
     ...imageMigrations,
+    ...catalogMigrations,
     ...buildMigrations,
+    ...imageJobMigrations,
+    ...sshKeyMigrations,
+    ...remoteNodeMigrations,
     ...bootprepMigrations,
     ...nodeMigrations,
     ...bootMigrations,
@@ -44,6 +88,15 @@ export async function openHouse(config: Config) {
   const blobs = openFileBlobs(join(data, "blobs"));
   const layers = await openLayerStore(data);
   const events = openEventStore(db);
+  const sources = openSourceStore(db);
+  const nodes = openNodeStore(db);
+  const inventory = openInventory(db);
+  const boots = openBootRecords(db, events);
+  const images = openImageStore(db);
+  const scripts = openBootScripts(
+    { db, findImage: (id) => images.findImage(id) },
+    { blockedRoles: config.boot.blocked_roles, retryDelay: config.boot.retry_delay },
+  );
   return {
     data,
     version,
@@ -52,18 +105,46 @@ export async function openHouse(config: Config) {
     layers,
     events,
     tokens: openTokenStore(db),
-    nodes: openNodeStore(db),
+    nodes,
+    accounts: openAccounts(db),
+    tenants: openTenants(db),
+    transitions: openTransitionStore(db),
+    powerCaps: openPowerCapStore(db, nodes),
+    inventory,
     entries: openBootEntries(db),
-    boots: openBootRecords(db, events),
+    cloudInit: openCloudInitStore(db),
+    identities: openNodeIdentities({
+      ...{ nodes, interfaces: inventory.interfaces, bootTokens: openBootTokens(db, boots) },
+      sharedAddresses: config.shared_addresses,
+    }),
+    bootFiles: openBootFiles(db),
+    scripts,
+    accesses: openAccessLog(db),
+    boots,
     sessions: openSessionStore(db),
+    bootComponents: openBootComponents(db),
+    bootOptions: openBootOptions(db),
     jobs: openJobStore(db),
     configurations: openConfigurationStore(db),
-    git: openGitStore(join(data, "git")),
-    images: openImageStore(db),
+    sources,
+    configurationOptions: openConfigurationOptions(db),
+    configuredComponents: openConfiguredComponents(db),
+    configurationSessions: openConfigurationSessions(db),
+    git: openGitStore(join(data, "git"), {
+      loginFor: (url) => sources.loginFor(url),
+      servedFrom: (url) => servedFrom(url, config.sat?.gateway, config.sat?.repositories ?? {}),
+    }),
+    images,
+    imageRecords: openImageRecords(db),
+    recipeRecords: openRecipeRecords(db),
     channels: openChannelStore(db),
+    catalog: openCatalog(db),
     gcRuns: openGcRunStore(db),
     buildRecords: openBuildRecords(db, config.squashfs_level),
     builds: openBuildStore(db),
+    imageJobs: openImageJobs(db),
+    sshKeys: openSshKeys(db),
+    remoteNodes: openRemoteNodes(db),
     runs: openRunStore(db),
     steps: openStepStore(db),
     tools: await readToolVersions(),

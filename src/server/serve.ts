@@ -3,19 +3,30 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fastify, { type FastifyInstance } from "fastify";
+import { openGitLogin } from "../access/index.ts";
 import { openAdminDoor, type AdminParts } from "../api/admin.ts";
+import { bssNodeSide } from "../api/csm/bss/cloud-init.ts";
 import { registerNodeDoor } from "../api/node-door/routes.ts";
 import { registerOciRegistry } from "../api/oci/routes.ts";
+import { cloudInitNodeSide } from "../api/openchami/cloud-init/routes.ts";
 import { answerProblems } from "../api/problem.ts";
+import { openServedRepositories } from "../configuration/index.ts";
+import { registerService } from "../api/service.ts";
+import { nodeKey } from "../configuration/index.ts";
 import { clock } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
 import { start } from "../lib/exec.ts";
 import { log } from "../lib/log.ts";
 import { startReconciler } from "../orchestration/index.ts";
-import { openPower } from "../power/index.ts";
-import { advanceRun, carryRunsOn, planImages, planPorts, uncommittedFiles } from "./bootprep.ts";
+import { freeLeftReservations, openPower, reservedPower, startTransitions } from "../power/index.ts";
+import { accessParts, adminUrl } from "./access.ts";
+import { openAdminTls } from "./admin-tls.ts";
+import { bootprepParts, carryRunsOn } from "./bootprep.ts";
 import type { Config } from "./config.ts";
+import { carryConfigurationOn } from "./configuration-sessions.ts";
 import { lifecycleParts } from "./lifecycle/index.ts";
+import { carryImageJobsOn } from "./image-jobs.ts";
+import { nodeKeyFolder, runFolder } from "./live-sessions.ts";
 import { findVouched, imageWork } from "./image-work.ts";
 import { ociCatalog } from "./oci.ts";
 import { recipeLocks } from "./recipe-locks.ts";
@@ -36,66 +47,91 @@ export async function serve(config: Config, options: ServeOptions, until: AbortS
   // A door that cannot be opened stops the rest as the caller's signal does.
   const failed = new AbortController();
   const signal = AbortSignal.any([until, failed.signal]);
+  const adminAddress = config.admin_listen === undefined ? undefined : splitAddress(config.admin_listen);
   await mkdir(config.data, { recursive: true, mode: 0o750 });
+  // Before a worker, which is root, makes it.
+  await mkdir(join(config.data, "keys"), { recursive: true, mode: 0o755 });
+  const tls = adminAddress && (await openAdminTls(config, adminAddress.host));
   await claimSocket(config.socket);
   const house = await openHouse(config);
-  const nodeDoor = fastify({ forceCloseConnections: true });
+  // Before anything is started: it may fail.
+  const sat = await satParts(config, house);
+  const nodeDoor = fastify({ forceCloseConnections: true, trustProxy: [...config.trusted_proxies] });
   const address = splitAddress(config.node_door_listen);
   const doorPort = () => portOf(nodeDoor) ?? address.port;
   const power = openPower({ database: house.db, dataDir: config.data, doorPort });
+  await freeLeftReservations(house);
+  const transitions = startTransitions({ ...house, power }, { signal });
   const findImage = (id: string) => house.images.findImage(id);
-  const reconciler = startReconciler({ ...house, power, findImage: (id) => findVouched(id, house) }, { signal });
+  const findBootable = (id: string) => findVouched(id, house);
+  const reconciler = startReconciler(
+    {
+      ...house,
+      power: reservedPower(power, house.inventory.locks),
+      findImage: findBootable,
+    },
+    { signal },
+  );
   const wake = () => reconciler.wake();
 
   answerProblems(nodeDoor);
   registerNodeDoor(nodeDoor, { ...house, findImage, onReport: wake });
   registerOciRegistry(nodeDoor, ociCatalog(house));
+  registerService(nodeDoor, bssNodeSide(house));
+  registerService(nodeDoor, cloudInitNodeSide(house));
   const door = () => `${address.host}:${doorPort()}`;
+  const admin = () =>
+    adminUrl(config, tls !== undefined, { ...adminAddress, ...(tcpDoor && { port: portOf(tcpDoor) }) });
   const parts: AdminParts = {
     ...house,
+    ...accessParts(config, house, admin),
+    certificates: tls?.certificates,
     power,
+    wakeTransitions: () => transitions.wake(),
     wake,
     door,
+    findBootable,
     version,
-    bootprep: bootprepParts(house),
+    bootprep: bootprepParts(house, { catalog: house.catalog, ...config.sat }),
     lifecycle: lifecycleParts(house),
     work: imageWork(house),
     locks: recipeLocks(house),
+    sat,
+    sessionLog: (run) => join(runFolder(house.data, run), "log"),
+    nodeKey: async () => (await nodeKey(nodeKeyFolder(house.data))).publicKey,
   };
   const unixDoor = openAdminDoor(parts, { requireToken: false });
-  const tcpDoor = config.admin_listen === undefined ? undefined : openAdminDoor(parts, { requireToken: true });
+  const tcpDoor =
+    adminAddress &&
+    openAdminDoor(parts, { requireToken: true, tls: tls?.options, trustedProxies: config.trusted_proxies });
 
   try {
     await listen(nodeDoor, address, "node_door_listen");
-    if (tcpDoor !== undefined) await listen(tcpDoor, splitAddress(config.admin_listen ?? ""), "admin_listen");
+    if (adminAddress && tcpDoor) await listen(tcpDoor, adminAddress, "admin_listen");
     await unixDoor.listen({ path: config.socket });
     await chmod(config.socket, 0o600);
-    const admin =
-      tcpDoor === undefined ? undefined : `${splitAddress(config.admin_listen ?? "").host}:${portOf(tcpDoor)}`;
-    options.onReady({ socket: config.socket, admin, nodeDoor: door() });
-    const worker = options.worker ? superviseWorker(config, signal) : Promise.resolve();
-    await carryRunsOn(house, signal);
-    await worker;
+    options.onReady({ socket: config.socket, admin: tcpDoor && admin(), nodeDoor: door() });
+    await Promise.all([
+      options.worker && superviseWorker(config, signal),
+      carryRunsOn(house, signal),
+      carryConfigurationOn(house, signal),
+      carryImageJobsOn(house, signal),
+      tcpDoor && tls?.keepCurrent(tcpDoor.server, signal),
+    ]);
   } finally {
     failed.abort();
     await Promise.all([unixDoor.close(), tcpDoor?.close(), nodeDoor.close()]);
-    await reconciler.stopped;
+    await Promise.all([reconciler.stopped, transitions.stopped]);
+    await house.accesses.flush();
     await house.db.destroy();
   }
 }
 
-function bootprepParts(house: House): AdminParts["bootprep"] {
+async function satParts({ sat }: Config, { data, git }: House): Promise<AdminParts["sat"]> {
+  if (sat === undefined) return undefined;
   return {
-    ports: planPorts(house),
-    planImages: (plan) => planImages(plan, house),
-    uncommitted: (plan) => uncommittedFiles(plan, house),
-    startRun: async (file, plan) => {
-      const run = await house.runs.create(file, plan);
-      await advanceRun(run, plan, house);
-      return (await house.runs.find(run.id)) ?? run;
-    },
-    findRun: (id) => house.runs.find(id),
-    listRuns: (page) => house.runs.list(page),
+    gitLogin: await openGitLogin(join(data, "keys")),
+    repositories: openServedRepositories(sat.repositories, git),
   };
 }
 
@@ -142,13 +178,18 @@ async function superviseWorker(config: Config, signal: AbortSignal): Promise<voi
   const argv = [process.execPath, main, "worker", "--data", config.data] as const;
   const configured = config.file === undefined ? argv : ([...argv, "--config", config.file] as const);
   while (!signal.aborted) {
-    const worker = start(configured, { logFile: join(config.data, "worker.log"), dieWithParent: true });
-    const stop = () => worker.kill("SIGTERM");
-    signal.addEventListener("abort", stop, { once: true });
-    const { exitCode, signal: killedBy } = await worker.ended;
-    signal.removeEventListener("abort", stop);
-    if (signal.aborted) return;
-    log.warn({ exitCode, killedBy }, "the worker ended; starting another one");
+    try {
+      const worker = start(configured, { logFile: join(config.data, "worker.log"), dieWithParent: true });
+      const stop = () => worker.kill("SIGTERM");
+      signal.addEventListener("abort", stop, { once: true });
+      const { exitCode, signal: killedBy } = await worker.ended;
+      signal.removeEventListener("abort", stop);
+      if (signal.aborted) return;
+      log.warn({ exitCode, killedBy }, "the worker ended; starting another one");
+    } catch (error) {
+      // Its log cannot be written, as on a full disk.
+      log.error({ error }, "the worker cannot be started; trying again");
+    }
     await clock.sleep(workerRestartMs, signal).catch(() => undefined);
   }
 }

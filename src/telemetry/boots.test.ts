@@ -16,31 +16,52 @@ const target = { imageId: "image-1", expectedBuildId: "build-1" };
 const nothing = { imageId: undefined, expectedBuildId: undefined };
 
 test("a script joins the boot that power-on began, and a retry stays in it", async () => {
-  const { boots } = await open();
+  const { boots, events } = await open();
   const powered = await boots.begin(node, nothing);
   await boots.record(powered.id, "power", "server");
-  const joined = await boots.forScript(node, { retry: 0, target });
-  assert.equal(joined.id, powered.id);
-  assert.equal((await boots.get(powered.id))?.expectedBuildId, "build-1");
-  await boots.record(powered.id, "script", "server");
-  assert.equal((await boots.forScript(node, { retry: 1, target })).id, powered.id);
+  assert.equal(await boots.forScript(node, { retry: 0, target, detail: { because: "so" } }), powered.id);
+  const joined = await boots.get(powered.id);
+  assert.equal(joined?.expectedBuildId, "build-1");
+  assert.deepEqual(joined && phaseOf(joined, "script")?.detail, { because: "so" });
+  assert.equal(await boots.forScript(node, { retry: 1, target: nothing }), powered.id);
+  assert.equal((await boots.get(powered.id))?.expectedBuildId, undefined);
+  const kinds = (await events.list({ subject: `node:${node}`, limit: 9 })).map(({ kind }) => kind);
+  assert.deepEqual(kinds, ["boot.power", "boot.script"], "a retry is no event of its own");
+  assert.equal(await boots.forScript(node, { retry: 2, target: nothing }), powered.id, "and nothing new is nothing");
 });
 
 test("a script that is fetched afresh begins a new boot", async () => {
   const { boots } = await open();
   const one = await boots.forScript(node, { retry: 0, target });
-  await boots.record(one.id, "script", "server");
   const two = await boots.forScript(node, { retry: 0, target });
-  assert.notEqual(two.id, one.id);
-  assert.equal((await boots.latest(node))?.id, two.id);
+  assert.notEqual(two, one);
+  assert.equal((await boots.latest(node))?.id, two);
   assert.equal((await boots.latest("x1000c0s1b0n0"))?.id, undefined);
 });
 
 test("a retry after a boot that has ended begins a new one", async () => {
   const { boots } = await open();
   const one = await boots.forScript(node, { retry: 0, target });
-  await boots.record(one.id, "failed", "node");
-  assert.notEqual((await boots.forScript(node, { retry: 3, target })).id, one.id);
+  await boots.record(one, "failed", "node");
+  assert.notEqual(await boots.forScript(node, { retry: 3, target }), one);
+});
+
+test("scripts that are fetched at the same time are each in the boot of their node, in the order of the fetches", async () => {
+  const { boots, events } = await open();
+  const names = Array.from({ length: 300 }, (_, index) => `x1000c0s${index}b0n0`);
+  const powered = await boots.begin("x1000c0s7b0n0", nothing);
+  const ids = await Promise.all(names.map((xname) => boots.forScript(xname, { retry: 0, target })));
+  assert.equal(new Set(ids).size, names.length);
+  assert.equal(ids[7], powered.id);
+  for (const index of [0, 7, 299]) {
+    const boot = await boots.latest(names[index] as string);
+    assert.deepEqual([boot?.id, boot?.imageId, boot?.phases.length], [ids[index], "image-1", 1]);
+  }
+  assert.equal((await events.list({ limit: 1000 })).length, 300);
+  const [first, third] = await Promise.all([0, 0].map((retry) => boots.forScript(node, { retry, target })));
+  assert.notEqual(first, ids[0]);
+  assert.notEqual(third, first);
+  assert.equal((await boots.latest(node))?.id, third);
 });
 
 test("the first of each phase is kept, to the millisecond, and is an event of the node", async () => {

@@ -1,10 +1,8 @@
 import { clock } from "../lib/clock.ts";
-import { sql, type Database, type Generated, type Kysely, type Migration } from "../lib/db.ts";
+import { sql, type Database, type Kysely } from "../lib/db.ts";
+import type { BootPhase, BootTarget, Tables } from "./boot-tables.ts";
+import { openScriptFetches, type ScriptFetch } from "./script-fetches.ts";
 import type { EventStore } from "./store.ts";
-
-/** In the order in which they happen; `failed` ends a boot that does not become ready. */
-export const bootPhases = ["power", "script", "kernel", "initrd", "root", "userspace", "ready", "failed"] as const;
-export type BootPhase = (typeof bootPhases)[number];
 
 export interface PhaseRecord {
   readonly phase: BootPhase;
@@ -28,59 +26,15 @@ export interface Boot {
   readonly phases: readonly PhaseRecord[];
 }
 
-/** What a node is given to boot; both absent when its boot parameters name no image of ours. */
-export interface BootTarget {
-  readonly imageId: string | undefined;
-  readonly expectedBuildId: string | undefined;
-}
-
-type Tables = {
-  boot: {
-    /** Order of beginning. */
-    number: Generated<number>;
-    id: string;
-    xname: string;
-    image_id: string | null;
-    expected_build_id: string | null;
-    started: string;
-  };
-  boot_phase: { boot: string; phase: BootPhase; time: string; source: "server" | "node"; detail: string };
-};
-
-export const bootMigrations: Record<string, Migration> = {
-  "0011-boot": {
-    up: async (db) => {
-      await db.schema
-        .createTable("boot")
-        .addColumn("number", "integer", (column) => column.primaryKey().autoIncrement())
-        .addColumn("id", "text", (column) => column.notNull().unique())
-        .addColumn("xname", "text", (column) => column.notNull())
-        .addColumn("image_id", "text")
-        .addColumn("expected_build_id", "text")
-        .addColumn("started", "text", (column) => column.notNull())
-        .execute();
-      await db.schema.createIndex("boot_xname").on("boot").columns(["xname", "number"]).execute();
-      await db.schema
-        .createTable("boot_phase")
-        .addColumn("boot", "text", (column) => column.notNull().references("boot.id").onDelete("cascade"))
-        .addColumn("phase", "text", (column) => column.notNull())
-        .addColumn("time", "text", (column) => column.notNull())
-        .addColumn("source", "text", (column) => column.notNull())
-        .addColumn("detail", "text", (column) => column.notNull())
-        .addPrimaryKeyConstraint("boot_phase_key", ["boot", "phase"])
-        .execute();
-    },
-  },
-};
-
 export interface BootRecords {
   /** Begins a boot: power is about to be switched on. */
   begin(xname: string, target: BootTarget): Promise<Boot>;
   /**
-   * The boot to which a script belongs that is fetched now, with `target` written into it: the running one when this is
-   * a retry or when the power was switched on and no script was fetched since; else a new one.
+   * The id of the boot to which a script belongs that is fetched now, with `target` written into it and the phase
+   * recorded: the running one when this is a retry or when the power was switched on and no script was fetched since;
+   * else a new one. Fetches at the same time are written together.
    */
-  forScript(xname: string, query: { retry: number; target: BootTarget }): Promise<Boot>;
+  forScript(xname: string, fetch: Omit<ScriptFetch, "xname">): Promise<string>;
   /** Keeps the first of each phase; false when it was there already. */
   record(id: string, phase: BootPhase, source: PhaseRecord["source"], detail?: PhaseRecord["detail"]): Promise<boolean>;
   get(id: string): Promise<Boot | undefined>;
@@ -92,42 +46,24 @@ export interface BootRecords {
 
 export function openBootRecords(database: Database, events: EventStore): BootRecords {
   const db = database.withTables<Tables>();
-
-  const insert = async (trx: Kysely<Tables>, xname: string, target: BootTarget): Promise<Boot> => {
-    const boot = { id: clock.randomHex(16), xname, ...target, started: clock.now().toISOString() };
-    await trx
-      .insertInto("boot")
-      .values({
-        id: boot.id,
-        xname,
-        image_id: target.imageId ?? null,
-        expected_build_id: target.expectedBuildId ?? null,
-        started: boot.started,
-      })
-      .execute();
-    return { ...boot, phases: [] };
-  };
-
-  const newestOf = async (trx: Kysely<Tables>, xname: string): Promise<Boot | undefined> => {
-    const newest = trx.selectFrom("boot").selectAll().where("xname", "=", xname);
-    return (await withPhases(trx, await newest.orderBy(sql.ref("number"), "desc").limit(1).execute()))[0];
-  };
+  const recordFetch = openScriptFetches(database);
 
   return {
-    begin: (xname, target) => insert(db, xname, target),
-    forScript: (xname, { retry, target }) =>
-      db.transaction().execute(async (trx) => {
-        const newest = await newestOf(trx, xname);
-        const seen = new Set(newest?.phases.map(({ phase }) => phase));
-        const over = seen.has("ready") || seen.has("failed");
-        if (newest === undefined || over || (retry === 0 && seen.has("script"))) return insert(trx, xname, target);
-        await trx
-          .updateTable("boot")
-          .set({ image_id: target.imageId ?? null, expected_build_id: target.expectedBuildId ?? null })
-          .where("id", "=", newest.id)
-          .execute();
-        return { ...newest, ...target };
-      }),
+    begin: async (xname, target) => {
+      const boot = { id: clock.randomHex(16), xname, ...target, started: clock.now().toISOString() };
+      await db
+        .insertInto("boot")
+        .values({
+          id: boot.id,
+          xname,
+          image_id: target.imageId ?? null,
+          expected_build_id: target.expectedBuildId ?? null,
+          started: boot.started,
+        })
+        .execute();
+      return { ...boot, phases: [] };
+    },
+    forScript: (xname, fetch) => recordFetch({ xname, ...fetch }),
     record: async (id, phase, source, detail = {}) => {
       const boot = await db.selectFrom("boot").select("xname").where("id", "=", id).executeTakeFirst();
       if (boot === undefined) return false;
@@ -143,7 +79,10 @@ export function openBootRecords(database: Database, events: EventStore): BootRec
     },
     get: async (id) =>
       (await withPhases(db, await db.selectFrom("boot").selectAll().where("id", "=", id).execute()))[0],
-    latest: (xname) => newestOf(db, xname),
+    latest: async (xname) => {
+      const newest = db.selectFrom("boot").selectAll().where("xname", "=", xname);
+      return (await withPhases(db, await newest.orderBy(sql.ref("number"), "desc").limit(1).execute()))[0];
+    },
     list: async ({ xname, after, limit }) => {
       let query = db.selectFrom("boot").selectAll().orderBy(sql.ref("number"), "desc").limit(limit);
       if (xname !== undefined) query = query.where("xname", "=", xname);

@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { test } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { stringify } from "yaml";
-import { readBootprep } from "../../src/bootprep/index.ts";
+import { bootprepExample, bootprepJsonSchema, readBootprep } from "../../src/bootprep/index.ts";
 import { NetkilnError } from "../../src/lib/errors.ts";
 import { parseYaml } from "../../src/lib/yaml.ts";
 
@@ -236,20 +236,76 @@ function ours(document: unknown): boolean {
 }
 
 test("our schema and the contract agree", { skip }, async (context) => {
-  const schema = parseYaml(readFileSync(contract, "utf8"), contract).value as Json;
-  // The contract carries keys that are not JSON schema's (version, example).
-  const theirs = new Ajv2020({ strict: false }).compile(schema);
-  const check = ([name, document]: Case, wanted: { contract: boolean; ours: boolean }) =>
+  const theirs = compiled(readContract());
+  const shown = compiled(bootprepJsonSchema() as unknown as Json);
+  const check = ([name, document]: Case, wanted: { contract: boolean; shown: boolean; ours: boolean }) =>
     context.test(name, () => {
-      const found = { contract: theirs(document), ours: ours(document) };
+      const found = { contract: theirs(document), shown: shown(document), ours: ours(document) };
       assert.deepEqual(found, wanted, JSON.stringify(document));
     });
-  for (const item of accepted) await check(item, { contract: true, ours: true });
-  for (const item of refused) await check(item, { contract: false, ours: false });
+  for (const item of accepted) await check(item, { contract: true, shown: true, ours: true });
+  for (const item of refused) await check(item, { contract: false, shown: false, ours: false });
   for (const [name, document, reason] of stricter) {
-    await check([`${name}: ${reason}`, document], { contract: true, ours: false });
+    await check([`${name}: ${reason}`, document], { contract: true, shown: true, ours: false });
   }
 });
+
+test("the schema that we show has every field of the contract, and no other", { skip }, () => {
+  const contract = readContract();
+  assert.deepEqual(fieldsOf(bootprepJsonSchema() as unknown as Json), fieldsOf(contract, contract));
+});
+
+test("our example is a bootprep file", { skip }, () => {
+  const product = {
+    name: "cos",
+    version: "2.5.97",
+    data: { configuration: { clone_url: "u" }, recipes: { r: { id: "1" } } },
+  };
+  const theirs = compiled(readContract());
+  for (const products of [[], [product]]) {
+    const text = bootprepExample({ products, recipes: [] });
+    assert.deepEqual(readBootprep({ file: "f", text }).warnings, []);
+    assert.ok(theirs(parseYaml(text, "f").value), text);
+  }
+});
+
+function readContract(): Json {
+  return parseYaml(readFileSync(contract, "utf8"), contract).value as Json;
+}
+
+function compiled(schema: Json): (document: unknown) => boolean {
+  // The contract carries keys that are not JSON schema's (version, example).
+  const validate = new Ajv2020({ strict: false }).compile(schema);
+  return (document) => validate(document) as boolean;
+}
+
+/** Every field by its path, with all that the schema says about its values but words. */
+function fieldsOf(schema: Json, root: Json = schema): Readonly<Record<string, readonly string[]>> {
+  const fields = new Map<string, Set<string>>();
+  const walk = (given: Json, path: string): void => {
+    const reference = given["$ref"];
+    const node = typeof reference === "string" ? resolved(reference, root) : given;
+    const { type, enum: words, minLength, minProperties, dependentRequired, deprecated } = node;
+    const isOpen = type === "object" && node["additionalProperties"] !== false;
+    const facts = { type, words, minLength, minProperties, dependentRequired, deprecated, ...(isOpen && { isOpen }) };
+    // A choice says nothing itself.
+    if (type !== undefined) fields.set(path, (fields.get(path) ?? new Set()).add(JSON.stringify(facts)));
+    for (const form of (node["oneOf"] ?? []) as Json[]) walk(form, path);
+    for (const [key, value] of Object.entries((node["properties"] ?? {}) as Json))
+      walk(value as Json, `${path}.${key}`);
+    if (node["items"] !== undefined) walk(node["items"] as Json, `${path}[]`);
+    if (typeof node["additionalProperties"] === "object") walk(node["additionalProperties"] as Json, `${path}.*`);
+  };
+  walk(schema, "");
+  return Object.fromEntries(
+    [...fields].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([path, facts]) => [path, [...facts].toSorted()]),
+  );
+}
+
+function resolved(reference: string, root: Json): Json {
+  const parts = reference.replace("#/", "").split("/");
+  return parts.reduce((node, part) => node[part] as Json, root);
+}
 
 test("the version that we claim to know is the contract's", { skip }, async () => {
   const { currentSchemaVersion } = await import("../../src/bootprep/index.ts");

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import type { Image } from "../../src/image/index.ts";
 import type { Node } from "../../src/node/index.ts";
 import type { Boot } from "../../src/telemetry/index.ts";
-import { assertNothingLeft, makeFolder, runCli, startServer, type TestServer } from "../support/server.ts";
+import { assertNothingLeft, makeFolder, runCli, startServer, waitUntil, type TestServer } from "../support/server.ts";
 
 const minutes = 60_000;
 const data = await makeFolder();
@@ -76,6 +76,51 @@ test("boots that go wrong", { timeout: 15 * minutes }, async (t) => {
     assert.equal(exitCode, 1);
     assert.match(stderr, /x1000c0s0b0n0 did not report within 3 s; the last thing seen was: /);
     await server.cli("nodes", "power", xname, "force-off");
+  });
+
+  await t.test("a session of BOS, as CSM's handbook has cray make it", async () => {
+    const ask = async <T>(method: string, path: string, status: number, body?: unknown) => {
+      const content = body === undefined ? undefined : { type: "application/json", body: JSON.stringify(body) };
+      const answer = await server.http(method, path, content);
+      assert.equal(answer.status, status, `${method} ${path}: ${answer.body}`);
+      return (answer.body === "" ? undefined : JSON.parse(answer.body)) as T;
+    };
+    const node = "x3000c0s19b4n0";
+    const added = await server.cli(
+      "nodes",
+      "add",
+      node,
+      "--nid",
+      "2",
+      "--mac",
+      "52:54:00:00:00:02",
+      "--power",
+      "simulated",
+    );
+    assert.equal(added.exitCode, 0, added.stderr);
+    const root = `s3://boot-images/${image.id}/rootfs`;
+    const etag = image.artifacts.manifest.md5;
+    const kernelParameters = `ip=dhcp quiet spire_join_token=\${SPIRE_JOIN_TOKEN} root=live:${root} nmd_data=url=${root},etag=${etag}`;
+    const compute = {
+      ...{ kernel_parameters: kernelParameters, node_roles_groups: ["Compute"], etag, arch: "X86", type: "s3" },
+      path: `s3://boot-images/${image.id}/manifest.json`,
+    };
+    await ask("PUT", "/apis/bos/v2/sessiontemplates/bos_ims_remote_node", 200, { boot_sets: { compute } });
+    const wanted = { template_name: "bos_ims_remote_node", operation: "boot", limit: node };
+    const { name } = await ask<{ name: string }>("POST", "/apis/bos/v2/sessions", 201, wanted);
+    const session = () =>
+      ask<{ status: { status: string }; components: string }>("GET", `/apis/bos/v2/sessions/${name}`, 200);
+    await waitUntil(30, async () => (await session()).status.status === "running");
+    assert.equal((await session()).components, node);
+    const parameters = `/apis/bss/boot/v1/bootparameters?name=${node}`;
+    await waitUntil(30, async () => (await server.http("GET", parameters)).status === 200);
+    const [entry] = await ask<{ kernel: string; params: string }[]>("GET", parameters, 200);
+    assert.equal(entry?.kernel, `s3://boot-images/${image.id}/kernel`);
+    const power = `/apis/power-control/v1/power-status?xname=${node}`;
+    const state = async () =>
+      (await ask<{ status: { powerState: string }[] }>("GET", power, 200)).status[0]?.powerState;
+    await waitUntil(30, async () => (await state()) === "on");
+    await ask("DELETE", `/apis/bos/v2/sessions/${name}`, 204);
   });
 
   await t.test("a locked node is left alone", async () => {

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
-import { lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -190,6 +190,50 @@ module.exit_json(changed=True)
       }
       assert.equal(digests[0], digests[1]);
       await assert.rejects(lstat("/tmp/netkiln-ansible-log"), "no log outside the build, whatever ansible.cfg says");
+    });
+
+    test("Ansible's own modules stay packed between plays, and nobody else's do", async () => {
+      const packedModules = join(root, "packed");
+      const packed = async () => (await readdir(packedModules, { recursive: true }).catch(() => [])).sort();
+      const play = async (files: Readonly<Record<string, string>>, link?: string) => {
+        const url = await mkdtemp(join(root, "git-"));
+        await put(url, files);
+        if (link !== undefined) await symlink(link, join(url, "library"));
+        const git = (...args: string[]) => run(["git", "-C", url, ...args], { env: { HOME: root } });
+        await git("init", "-q", "-b", "main");
+        await git("add", "-A");
+        await git("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q", "-m", "x");
+        const commit = (await git("rev-parse", "HEAD")).stdout.trim();
+        const made = await layer({});
+        const step = { layer: { url, commit, playbook: "site.yml" }, groups: ["Compute"], inventory: undefined };
+        await applyAnsibleLayer(step, epoch, openGitStore(join(root, "cache")), made.sandbox, {
+          ...options,
+          packedModules,
+        });
+        return made;
+      };
+      const site =
+        "- hosts: Compute\n  gather_facts: false\n  tasks: [{copy: {content: theirs, dest: /etc/made, mode: '0644'}}]\n";
+      const own = `
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule(argument_spec={})
+open("/etc/made", "w").write("own")
+module.exit_json(changed=True)
+`;
+      const calling = "- hosts: Compute\n  gather_facts: false\n  tasks: [{made: {}}, {command: 'true'}]\n";
+      const other = await play({ "site.yml": calling, "lib/made.py": own }, "lib");
+      assert.equal(await other.file("etc/made"), "own");
+      assert.deepEqual(await packed(), [], "a repository with modules of its own keeps none");
+      const first = await play({ "site.yml": site });
+      assert.equal(await first.file("etc/made"), "theirs");
+      const kept = await packed();
+      assert.ok(
+        kept.some((name) => /\/ansible\.modules\.copy-ZIP_/.test(name)),
+        kept.join(" "),
+      );
+      const second = await play({ "site.yml": site });
+      assert.equal(await second.file("etc/made"), "theirs");
+      assert.deepEqual(await packed(), kept);
     });
 
     test("what CFS passes through chooses what runs", async () => {

@@ -36,9 +36,10 @@ export interface HttpResult {
 
 export interface TestServer {
   readonly data: string;
+  readonly pid: number;
   /** `http://ADDRESS:PORT` */
   readonly nodeDoor: string;
-  /** `http://ADDRESS:PORT`, when it was started with --listen. */
+  /** `http://ADDRESS:PORT` or `https://…`, when it was started with --listen. */
   readonly admin: string | undefined;
   /** Runs the real bin/netkiln against this server. */
   cli(...args: string[]): Promise<CliResult>;
@@ -48,6 +49,8 @@ export interface TestServer {
   http(method: string, path: string, content?: { type: string; body: Buffer | string }): Promise<HttpResult>;
   /** What the server itself has printed so far. */
   said(): string;
+  /** Tells it to read again what it can read while it runs, as a service manager does. */
+  hangUp(): void;
   /** Stops it as a service manager does, and makes sure that it leaves nothing behind but its data. */
   stop(): Promise<void>;
   /** Kills it as a power cut does; the data stay, and startServer({ data }) goes on with them. */
@@ -90,8 +93,9 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     runCli(args, { cwd: options.cwd ?? data, environment: { NETKILN_DATA: data, ...options.environment } });
   return {
     data,
+    pid: server.pid ?? 0,
     nodeDoor: /node door {7}(\S+)/.exec(said)?.[1] ?? "",
-    admin: /and (http:\S+) \(with a token\)/.exec(said)?.[1],
+    admin: /and (https?:\S+) \(with a token\)/.exec(said)?.[1],
     cli,
     json: async <T>(...args: string[]) => {
       const { exitCode, stdout, stderr } = await cli("--json", ...args);
@@ -100,6 +104,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     },
     http: (method, path, content) => send({ socketPath: join(data, "netkiln.sock") }, method, path, content),
     said: () => said,
+    hangUp: () => void server.kill("SIGHUP"),
     stop: async () => {
       server.kill("SIGTERM");
       await ended(server, said);

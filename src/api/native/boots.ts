@@ -4,7 +4,7 @@ import { NetkilnError } from "../../lib/errors.ts";
 import { parseAs } from "../../lib/parse.ts";
 import type { NodeStore } from "../../node/index.ts";
 import type { BootRecords } from "../../telemetry/index.ts";
-import { listPage } from "./page.ts";
+import { listPage, pageSchema } from "./page.ts";
 
 export interface BootsParts {
   readonly boots: BootRecords;
@@ -16,7 +16,7 @@ const filterSchema = z.object({ node: z.string().optional() });
 /** The boot record: what happened, newest boot first. */
 export function registerBoots(app: FastifyInstance, { boots, nodes }: BootsParts): void {
   const base = "/apis/netkiln/v1/boots";
-  app.get(base, async ({ query }) => {
+  app.get(base, { config: { query: filterSchema.extend(pageSchema.shape) } }, async ({ query }) => {
     const { node } = parseAs(filterSchema, query, "the query");
     // A node that is gone from the inventory still has its record under its xname.
     const xname = node === undefined ? undefined : ((await nodes.find(node))?.xname ?? node);

@@ -5,7 +5,7 @@ import { NetkilnError } from "../../lib/errors.ts";
 import { parseAs } from "../../lib/parse.ts";
 import type { EventStore } from "../../telemetry/index.ts";
 import { principalOf } from "../principal.ts";
-import { listPage } from "./page.ts";
+import { listPage, pageSchema } from "./page.ts";
 
 export interface ChannelsParts {
   readonly channels: ChannelStore;
@@ -35,7 +35,7 @@ export function registerChannels(app: FastifyInstance, { channels, images, event
     return { by: principalOf(request), comment, expected: await expectedImage(images, expected) };
   };
 
-  app.get(base, async ({ query }) =>
+  app.get(base, { config: { query: pageSchema } }, async ({ query }) =>
     listPage(
       query,
       (page) => channels.list(page),
@@ -43,7 +43,7 @@ export function registerChannels(app: FastifyInstance, { channels, images, event
     ),
   );
   app.get<Named>(`${base}/:name`, async ({ params }) => find(params.name));
-  app.get<Named>(`${base}/:name/history`, async ({ params, query }) => {
+  app.get<Named>(`${base}/:name/history`, { config: { query: pageSchema } }, async ({ params, query }) => {
     const page = await listPage(
       query,
       (wanted) => channels.history(params.name, wanted),
@@ -53,13 +53,13 @@ export function registerChannels(app: FastifyInstance, { channels, images, event
     if (page.items.length === 0) await find(params.name);
     return page;
   });
-  app.post<Named>(`${base}/:name/undo`, async (request) => {
+  app.post<Named>(`${base}/:name/undo`, { config: { body: moveSchema } }, async (request) => {
     const mover = await moverOf(request);
     const { channel, move } = await channels.undo(request.params.name, mover);
     await events.record(`channel:${channel.name}`, "undone", { ...move });
     return { ...channel, from: move.from };
   });
-  app.delete<Named>(`${base}/:name`, async (request, reply) => {
+  app.delete<Named>(`${base}/:name`, { config: { body: moveSchema } }, async (request, reply) => {
     const move = await channels.remove(request.params.name, await moverOf(request));
     await events.record(`channel:${move.channel}`, "deleted", { ...move });
     return reply.code(204).send();

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import type { ConfigurationStore } from "../../configuration/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
-import { listPage } from "./page.ts";
+import { listPage, pageSchema } from "./page.ts";
 
 type Named = { Params: { name: string } };
 
@@ -17,7 +17,7 @@ export function registerConfigurations(
     throw new NetkilnError("not_found", `there is no configuration "${name}"`);
   };
 
-  app.get(base, async ({ query }) =>
+  app.get(base, { config: { query: pageSchema } }, async ({ query }) =>
     listPage(
       query,
       (page) => configurations.list(page),

@@ -15,7 +15,7 @@ const pollMs = 100;
 
 /** What happened, oldest first; asking again with the last id goes on where one stopped, however long ago. */
 export function registerEvents(app: FastifyInstance, { events }: { readonly events: EventStore }): void {
-  app.get("/apis/netkiln/v1/events", async ({ query }) => {
+  app.get("/apis/netkiln/v1/events", { config: { query: querySchema } }, async ({ query }) => {
     const { wait, ...wanted } = parseAs(querySchema, query, "the query");
     const deadline = clock.now().getTime() + wait * 1000;
     let items = await events.list(wanted);

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { NetkilnError } from "../../lib/errors.ts";
 import { parseAs } from "../../lib/parse.ts";
 import { labelSchema, xnameSchema, type NodeStore } from "../../node/index.ts";
-import { listPage } from "./page.ts";
+import { listPage, pageSchema } from "./page.ts";
 
 const groupSchema = z.strictObject({
   label: labelSchema,
@@ -17,7 +17,7 @@ export function registerGroups(app: FastifyInstance, { nodes }: { readonly nodes
   const base = "/apis/netkiln/v1/groups";
   const missing = (label: string) => new NetkilnError("not_found", `there is no group "${label}"`);
 
-  app.get(base, async ({ query }) =>
+  app.get(base, { config: { query: pageSchema } }, async ({ query }) =>
     listPage(
       query,
       (page) => nodes.listGroups(page),
@@ -29,7 +29,7 @@ export function registerGroups(app: FastifyInstance, { nodes }: { readonly nodes
     if (group === undefined) throw missing(params.label);
     return group;
   });
-  app.put<Named>(`${base}/:label`, async ({ params, body }) => {
+  app.put<Named>(`${base}/:label`, { config: { body: groupSchema } }, async ({ params, body }) => {
     const value = typeof body === "object" && body !== null ? { ...body, label: params.label } : body;
     return nodes.putGroup(parseAs(groupSchema, value, "the group"));
   });

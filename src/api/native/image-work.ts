@@ -49,17 +49,17 @@ export function registerImageWork(app: FastifyInstance, { images, blobs, work }:
     throw new NetkilnError("not_found", `there is no image "${name}"`);
   };
 
-  app.post(`${base}/builds`, async ({ body }, reply) =>
+  app.post(`${base}/builds`, { config: { body: wantedSchema } }, async ({ body }, reply) =>
     reply.code(201).send(startedText(await work.start(wanted(body)))),
   );
-  app.post(`${base}/builds/plan`, async ({ body }) => {
+  app.post(`${base}/builds/plan`, { config: { body: wantedSchema } }, async ({ body }) => {
     const plan = await work.plan(wanted(body));
     const steps = allSteps(plan).map(({ kind, title, state, why, expectedSeconds }) => ({
       ...{ kind, title, state, why, expectedSeconds },
     }));
     return { name: plan.name, steps };
   });
-  app.post(`${base}/images/import`, async ({ body }, reply) => {
+  app.post(`${base}/images/import`, { config: { body: imageImportSchema } }, async ({ body }, reply) => {
     const { started, warnings } = await work.importImage(parseAs(imageImportSchema, body, "the image"));
     return reply.code(201).send({ ...startedText(started), warnings });
   });
@@ -87,7 +87,7 @@ export function registerImageWork(app: FastifyInstance, { images, blobs, work }:
   app.get<Named>(`${base}/images/:name/oci-archive`, async ({ params }, reply) =>
     reply.type("application/x-tar").send(await work.exportArchive(await find(params.name))),
   );
-  app.post<Named>(`${base}/images/:name/push`, async ({ params, body }, reply) => {
+  app.post<Named>(`${base}/images/:name/push`, { config: { body: pushSchema } }, async ({ params, body }, reply) => {
     const { reference } = parseAs(pushSchema, body, "the request");
     await work.push(await find(params.name), reference);
     return reply.code(204).send();

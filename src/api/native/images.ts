@@ -7,7 +7,7 @@ import type { EventStore } from "../../telemetry/index.ts";
 import { principalOf } from "../principal.ts";
 import { commentSchema, expectedImage } from "./channels.ts";
 import type { LifecycleParts } from "./lifecycle-parts.ts";
-import { deletedFilter, listPage } from "./page.ts";
+import { deletedFilter, deletedSchema, listPage, pageSchema } from "./page.ts";
 
 export interface ImagesParts {
   readonly images: ImageStore;
@@ -53,7 +53,7 @@ export function registerImages(app: FastifyInstance, parts: ImagesParts): void {
     throw new NetkilnError("conflict", `the image "${name}" is not deleted`);
   };
 
-  app.get(base, async ({ query }) =>
+  app.get(base, { config: { query: pageSchema.extend(deletedSchema.shape) } }, async ({ query }) =>
     listPage(
       query,
       (page) => (deletedFilter(query) ? images.listDeletedImages(page) : images.listImages(page)),
@@ -75,7 +75,7 @@ export function registerImages(app: FastifyInstance, parts: ImagesParts): void {
     await lifecycle.destroyImage(await findDeleted(request.params.name), principalOf(request));
     return reply.code(204).send();
   });
-  app.post<Named>(`${base}/:name/promote`, async (request) => {
+  app.post<Named>(`${base}/:name/promote`, { config: { body: promoteSchema } }, async (request) => {
     const { channel: name, comment, expected } = parseAs(promoteSchema, request.body, "the promotion");
     // A deleted one is refused by the channel, with what to do.
     const { id } = await findAny(request.params.name);

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
 import { publicKeyText, readPublicKeys, signingKeyId } from "../../image/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
-import { listPage } from "./page.ts";
+import { listPage, pageSchema } from "./page.ts";
 
 type Named = { Params: { id: string } };
 
@@ -15,7 +15,7 @@ export function registerKeys(app: FastifyInstance, { data }: { readonly data: st
     const keys = await readPublicKeys(folder);
     return keys.map((key) => ({ id: key.id, signs: key.id === signs, text: publicKeyText(key) }));
   };
-  app.get(base, async ({ query }) =>
+  app.get(base, { config: { query: pageSchema } }, async ({ query }) =>
     listPage(
       query,
       async ({ limit, after = "" }) => (await all()).filter(({ id }) => id > after).slice(0, limit),

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import fastify from "fastify";
-import { migrations as bootMigrations, openBootEntries } from "../../boot/index.ts";
+import { migrations as bootMigrations, openBootScripts } from "../../boot/index.ts";
 import { migrate, openDatabase } from "../../lib/db.ts";
 import { errorCodes, NetkilnError } from "../../lib/errors.ts";
-import { migrations as nodeMigrations, openNodeStore } from "../../node/index.ts";
+import { migrations as nodeMigrations, openInventory, openNodeStore } from "../../node/index.ts";
 import { migrations as sessionMigrations, openSessionStore } from "../../orchestration/index.ts";
 import { migrations as powerMigrations, openPower } from "../../power/index.ts";
 import { migrations as telemetryMigrations, openBootRecords, openEventStore } from "../../telemetry/index.ts";
@@ -33,7 +33,9 @@ async function openApi() {
     reply.code(error instanceof NetkilnError ? errorCodes[error.code].status : 500).send({ detail: String(error) }),
   );
   after(() => app.close());
-  registerNodes(app, { nodes, entries: openBootEntries(db), power, door: () => "10.1.0.1:8080" });
+  const inventory = openInventory(db);
+  const scripts = openBootScripts({ db, findImage: async () => undefined });
+  registerNodes(app, { nodes, inventory, scripts, power, door: () => "10.1.0.1:8080" });
   registerGroups(app, { nodes });
   registerTemplates(app, { sessions });
   registerSessions(app, { sessions, wake: () => (woken += 1) });
@@ -43,7 +45,7 @@ async function openApi() {
     const isJson = String(response.headers["content-type"]).startsWith("application/json");
     return { status: response.statusCode, body: isJson ? response.json() : response.body };
   };
-  return { call, boots, sessions, woken: () => woken };
+  return { call, boots, inventory, sessions, woken: () => woken };
 }
 
 const one = { xname: "x1c0s0b0n0", nid: 1, interfaces: [{ mac: "52:54:00:00:00:01", ip: "10.1.0.11" }] };
@@ -69,6 +71,22 @@ test("nodes: add, change, find, lock, switch, remove", async () => {
 
   assert.equal((await call("DELETE", "/nodes/nid2")).status, 204);
   assert.equal((await call("DELETE", "/nodes/nid2")).status, 404);
+});
+
+test("the power of a node that somebody reserved is theirs", async () => {
+  const { call, inventory } = await openApi();
+  await call("POST", "/nodes", one);
+  const { done } = await inventory.locks.reserve({ xnames: [one.xname] }, 5, "rigid");
+  const path = "/nodes/nid1/power";
+  const refused = await call("POST", path, { operation: "on" });
+  assert.equal(refused.status, 403);
+  assert.match(refused.body.detail, /x1c0s0b0n0 is reserved by somebody else/);
+  assert.equal((await call("POST", path, { operation: "on", deputyKey: "made up" })).status, 403);
+  assert.equal((await call("GET", path)).body.state, "off");
+  assert.equal((await call("POST", path, { operation: "on", deputyKey: done[0]?.deputyKey })).body.state, "on");
+  await inventory.locks.removeReservations({ xnames: [one.xname] }, "rigid");
+  assert.equal((await call("POST", path, { operation: "force-off" })).body.state, "off");
+  assert.deepEqual(await inventory.locks.status({ reserved: ["true"] }, { limit: 9 }), [], "it is released");
 });
 
 test("lists come in pages that say where the next begins", async () => {

@@ -1,17 +1,18 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import { resolveBoot, type BootEntryStore } from "../../boot/index.ts";
+import type { BootScripts } from "../../boot/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
 import { parseAs } from "../../lib/parse.ts";
 import { dnsmasqConfig } from "../../netboot/index.ts";
-import { nodeStates, parseNode, type Node, type NodeStore } from "../../node/index.ts";
-import type { PowerDriver } from "../../power/index.ts";
-import { listPage } from "./page.ts";
+import { nodeStates, parseNode, type Inventory, type Node, type NodeStore } from "../../node/index.ts";
+import { whileReserved, type Power } from "../../power/index.ts";
+import { listPage, pageSchema } from "./page.ts";
 
 export interface NodesParts {
   readonly nodes: NodeStore;
-  readonly entries: BootEntryStore;
-  readonly power: PowerDriver;
+  readonly inventory: Inventory;
+  readonly power: Power;
+  readonly scripts: BootScripts;
   /** `host:port` of the node door, unless the operator says another. */
   readonly door: () => string;
 }
@@ -26,12 +27,16 @@ const dhcpSchema = z.object({
   interface: z.string().optional(),
   range: z.string().optional(),
 });
-const powerSchema = z.strictObject({ operation: z.enum(["on", "soft-off", "force-off"]) });
+const powerSchema = z.strictObject({
+  operation: z.enum(["on", "soft-off", "force-off"]),
+  /** Of the reservation under which it is done. */
+  deputyKey: z.string().optional(),
+});
 
 type Named = { Params: { name: string } };
 
 /** Nodes are named by xname, alias, nid or MAC address wherever one is named. */
-export function registerNodes(app: FastifyInstance, { nodes, entries, power, door }: NodesParts): void {
+export function registerNodes(app: FastifyInstance, { nodes, inventory, scripts, power, door }: NodesParts): void {
   const base = "/apis/netkiln/v1/nodes";
   const find = async (name: string): Promise<Node> => {
     const node = await nodes.find(name);
@@ -39,7 +44,7 @@ export function registerNodes(app: FastifyInstance, { nodes, entries, power, doo
     throw new NetkilnError("not_found", `there is no node "${name}"`);
   };
 
-  app.get(base, async ({ query }) => {
+  app.get(base, { config: { query: filterSchema.extend(pageSchema.shape) } }, async ({ query }) => {
     const filter = parseAs(filterSchema, query, "the query");
     return listPage(
       query,
@@ -47,7 +52,7 @@ export function registerNodes(app: FastifyInstance, { nodes, entries, power, doo
       ({ xname }) => xname,
     );
   });
-  app.get(`${base}/dhcp-config`, async ({ query }, reply) => {
+  app.get(`${base}/dhcp-config`, { config: { query: dhcpSchema } }, async ({ query }, reply) => {
     const options = parseAs(dhcpSchema, query, "the query");
     const text = dnsmasqConfig(await nodes.list(), { ...options, door: options.door ?? door() });
     return reply.type("text/plain").send(text);
@@ -81,20 +86,18 @@ export function registerNodes(app: FastifyInstance, { nodes, entries, power, doo
     });
   }
   app.get<Named>(`${base}/:name/power`, async ({ params }) => ({ state: await power.status(await find(params.name)) }));
-  app.post<Named>(`${base}/:name/power`, async ({ params, body }) => {
-    const { operation } = parseAs(powerSchema, body, "the power operation");
+  app.post<Named>(`${base}/:name/power`, { config: { body: powerSchema } }, async ({ params, body }) => {
+    const { operation, deputyKey } = parseAs(powerSchema, body, "the power operation");
     const node = await find(params.name);
-    if (node.locked) {
-      throw new NetkilnError("refused", `${node.xname} is locked`, { hint: "unlock it first if nothing needs it" });
-    }
-    if (operation === "on") await power.on(node);
-    else await power.off(node, operation === "force-off" ? "forced" : "graceful");
+    await whileReserved(inventory.locks, node.xname, deputyKey, () =>
+      operation === "on" ? power.on(node) : power.off(node, operation === "force-off" ? "forced" : "graceful"),
+    );
     const state = await power.status(node);
     await nodes.setState(node.xname, state === "on" ? "On" : "Off");
     return { state };
   });
   app.get<Named>(`${base}/:name/boot-parameters`, async ({ params }) => {
-    const { entry, because } = await resolveBoot({ nodes, entries }, { name: params.name });
+    const { entry, because } = await scripts.explain({ name: params.name });
     return { entry: entry ?? null, because };
   });
 }

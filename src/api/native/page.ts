@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { parseAs } from "../../lib/parse.ts";
 
-const pageSchema = z.object({
+export const pageSchema = z.object({
   limit: z.coerce.number().int().min(1).max(1000).default(100),
   after: z.string().min(1).max(255).optional(),
 });
 
-const deletedSchema = z.object({ deleted: z.enum(["true", "false"]).default("false") });
+export const deletedSchema = z.object({ deleted: z.enum(["true", "false"]).default("false") });
 
 /** Whether a query asks for what is deleted (`?deleted=true`) instead of what is not. */
 export function deletedFilter(query: unknown): boolean {

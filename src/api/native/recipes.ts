@@ -7,7 +7,7 @@ import { maxRecipeBytes, readRecipeArchive, type ImageStore, type Recipe } from 
 import { NetkilnError } from "../../lib/errors.ts";
 import { principalOf } from "../principal.ts";
 import type { LifecycleParts } from "./lifecycle-parts.ts";
-import { deletedFilter, listPage } from "./page.ts";
+import { deletedFilter, deletedSchema, listPage, pageSchema } from "./page.ts";
 import { parseAs } from "../../lib/parse.ts";
 
 /** For KIWI descriptions, which have no recipe.yaml to say it; `template` is `KEY=VALUE`, `profile` a name, each as often as need be. */
@@ -46,7 +46,7 @@ export function registerRecipes(app: FastifyInstance, parts: RecipesParts): void
   };
 
   app.addContentTypeParser("application/x-tar", { parseAs: "buffer" }, async (_request: unknown, body: Buffer) => body);
-  app.get(base, async ({ query }) =>
+  app.get(base, { config: { query: pageSchema.extend(deletedSchema.shape) } }, async ({ query }) =>
     listPage(
       query,
       (page) => (deletedFilter(query) ? images.listDeletedRecipes(page) : images.listRecipes(page)),
@@ -54,7 +54,7 @@ export function registerRecipes(app: FastifyInstance, parts: RecipesParts): void
     ),
   );
   app.get<Named>(`${base}/:name`, async ({ params }) => find(params.name));
-  app.post(base, { bodyLimit: maxRecipeBytes }, async ({ body, query }, reply) => {
+  app.post(base, { bodyLimit: maxRecipeBytes, config: { query: importSchema } }, async ({ body, query }, reply) => {
     if (!Buffer.isBuffer(body)) {
       throw new NetkilnError("invalid_input", "a recipe is sent as a tar archive (content-type: application/x-tar)");
     }
@@ -76,7 +76,7 @@ export function registerRecipes(app: FastifyInstance, parts: RecipesParts): void
     return reply.code(204).send();
   });
   app.get<Named>(`${base}/:name/lock`, async ({ params }) => locks.describe(await find(params.name)));
-  app.post<Named>(`${base}/:name/lock`, async ({ params, body }, reply) => {
+  app.post<Named>(`${base}/:name/lock`, { config: { body: lockSchema } }, async ({ params, body }, reply) => {
     const { update, dry_run: dryRun } = parseAs(lockSchema, body ?? {}, "the request");
     return reply.code(201).send({ build: await locks.start(await find(params.name), { update, dryRun }) });
   });

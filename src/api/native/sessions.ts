@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { NetkilnError } from "../../lib/errors.ts";
-import { parseSession, statusOf, type Session, type SessionStore } from "../../orchestration/index.ts";
-import { listPage } from "./page.ts";
+import { parseSession, type Session, type SessionStore } from "../../orchestration/index.ts";
+import { listPage, pageSchema } from "./page.ts";
 
 export interface SessionsParts {
   readonly sessions: SessionStore;
@@ -19,7 +19,7 @@ export function registerSessions(app: FastifyInstance, { sessions, wake }: Sessi
     throw new NetkilnError("not_found", `there is no session "${name}"`);
   };
 
-  app.get(base, async ({ query }) =>
+  app.get(base, { config: { query: pageSchema } }, async ({ query }) =>
     listPage(
       query,
       (page) => sessions.listSessions(page),
@@ -40,13 +40,12 @@ export function registerSessions(app: FastifyInstance, { sessions, wake }: Sessi
     await sessions.removeSession(name);
     return reply.code(204).send();
   });
-  app.get<Named>(`${base}/:name/components`, async ({ params, query }) => {
+  app.get<Named>(`${base}/:name/components`, { config: { query: pageSchema } }, async ({ params, query }) => {
     const { name } = await find(params.name);
-    const page = await listPage(
+    return listPage(
       query,
       (wanted) => sessions.listComponents({ ...wanted, session: name }),
       ({ xname }) => xname,
     );
-    return { ...page, items: page.items.map((component) => ({ ...component, ...statusOf(component) })) };
   });
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { NetkilnError } from "../../lib/errors.ts";
 import { parseTemplate, type SessionStore } from "../../orchestration/index.ts";
-import { listPage } from "./page.ts";
+import { listPage, pageSchema } from "./page.ts";
 
 type Named = { Params: { name: string } };
 
@@ -9,7 +9,7 @@ export function registerTemplates(app: FastifyInstance, { sessions }: { readonly
   const base = "/apis/netkiln/v1/templates";
   const missing = (name: string) => new NetkilnError("not_found", `there is no session template "${name}"`);
 
-  app.get(base, async ({ query }) =>
+  app.get(base, { config: { query: pageSchema } }, async ({ query }) =>
     listPage(
       query,
       (page) => sessions.listTemplates(page),

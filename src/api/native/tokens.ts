@@ -1,27 +1,36 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import type { TokenStore } from "../../access/index.ts";
+import type { TenantStore, TokenStore } from "../../access/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
 import { parseAs } from "../../lib/parse.ts";
-import { listPage } from "./page.ts";
+import { assertTenantExists, nameSchema, roleSchema, tenantSchema } from "./access-schema.ts";
+import { listPage, pageSchema } from "./page.ts";
 
 const createSchema = z.strictObject({
-  name: z.string().regex(/^[A-Za-z0-9][\w.-]{0,62}$/, "must hold only letters, digits and . _ -"),
+  name: nameSchema,
   days: z.number().positive().max(3650).default(90),
+  role: roleSchema.default("admin"),
+  tenant: tenantSchema,
 });
 
-export function registerTokens(app: FastifyInstance, { tokens }: { readonly tokens: TokenStore }): void {
+export interface TokensParts {
+  readonly tokens: TokenStore;
+  readonly tenants: TenantStore;
+}
+
+export function registerTokens(app: FastifyInstance, { tokens, tenants }: TokensParts): void {
   const base = "/apis/netkiln/v1/tokens";
-  app.get(base, async ({ query }) =>
+  app.get(base, { config: { query: pageSchema } }, async ({ query }) =>
     listPage(
       query,
       (page) => tokens.list(page),
       ({ name }) => name,
     ),
   );
-  app.post(base, async ({ body }, reply) => {
-    const { name, days } = parseAs(createSchema, body, "the token");
-    return reply.code(201).send(await tokens.create(name, days));
+  app.post(base, { config: { body: createSchema } }, async ({ body }, reply) => {
+    const wanted = parseAs(createSchema, body, "the token");
+    await assertTenantExists(tenants, wanted.tenant);
+    return reply.code(201).send(await tokens.create(wanted));
   });
   app.delete<{ Params: { name: string } }>(`${base}/:name`, async ({ params }, reply) => {
     if (await tokens.remove(params.name)) return reply.code(204).send();

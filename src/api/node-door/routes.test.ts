@@ -7,12 +7,23 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import fastify from "fastify";
 import { openFileBlobs } from "../../artifact/index.ts";
-import { migrations as bootMigrations, openBootEntries } from "../../boot/index.ts";
+import {
+  migrations as bootMigrations,
+  openAccessLog,
+  openBootEntries,
+  openBootScripts,
+  openNodeIdentities,
+} from "../../boot/index.ts";
 import type { Image } from "../../image/index.ts";
 import { migrate, openDatabase } from "../../lib/db.ts";
 import { errorCodes, NetkilnError } from "../../lib/errors.ts";
-import { migrations as nodeMigrations, openNodeStore, parseNode } from "../../node/index.ts";
-import { migrations as telemetryMigrations, openBootRecords, openEventStore } from "../../telemetry/index.ts";
+import { migrations as nodeMigrations, openInventory, openNodeStore, parseNode } from "../../node/index.ts";
+import {
+  migrations as telemetryMigrations,
+  openBootRecords,
+  openBootTokens,
+  openEventStore,
+} from "../../telemetry/index.ts";
 import { registerNodeDoor } from "./routes.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "netkiln-door-"));
@@ -29,11 +40,15 @@ async function openDoor() {
   await nodes.put(parseNode({ xname, nid: 1, interfaces: [{ mac }] }));
   const entries = openBootEntries(db);
   const boots = openBootRecords(db, openEventStore(db));
+  const { interfaces } = openInventory(db);
+  const bootTokens = openBootTokens(db, boots);
+  const identities = openNodeIdentities({ nodes, interfaces, bootTokens, sharedAddresses: [] });
   const blobs = openFileBlobs(join(folder, "blobs"));
   const rootFile = join(folder, "root");
   await writeFile(rootFile, Buffer.alloc(rootBytes, 7));
   const image = {
     id: "img-1",
+    name: "compute",
     buildId: "build-1",
     artifacts: {
       rootfs: await blobs.putFile(rootFile),
@@ -45,7 +60,7 @@ async function openDoor() {
     { hosts: [xname], macs: [], nids: [] },
     {
       kernel: "s3://boot-images/img-1/kernel",
-      initrd: "s3://boot-images/img-1/initrd",
+      initrd: "",
       params: "root=live:s3://boot-images/img-1/rootfs",
       cloudInit: undefined,
     },
@@ -58,8 +73,19 @@ async function openDoor() {
   });
   after(() => app.close());
   const findImage = async (id: string) => ("img-1".startsWith(id) ? image : undefined);
-  registerNodeDoor(app, { nodes, entries, boots, blobs, findImage, onReport: () => (reports += 1) });
-  return { app, boots, nodes, image, reports: () => reports };
+  const scripts = openBootScripts({ db, findImage });
+  const accesses = openAccessLog(db);
+  registerNodeDoor(app, {
+    nodes,
+    scripts,
+    accesses,
+    boots,
+    identities,
+    blobs,
+    findImage,
+    onReport: () => (reports += 1),
+  });
+  return { app, boots, nodes, entries, accesses, image, reports: () => reports };
 }
 
 const host = { host: "10.0.2.2:8080" };
@@ -84,6 +110,33 @@ test("a node gets its script, with links to the door by which it came, and that 
   assert.equal((await boots.list({ limit: 9 })).length, 2);
   await app.inject({ url: `${script}&retry=1`, headers: host });
   assert.equal((await boots.list({ limit: 9 })).length, 2);
+});
+
+test("a script is worked out anew as soon as something has changed, and says when a link leads to nothing", async () => {
+  const { app, boots, nodes, entries, accesses } = await openDoor();
+  const fetch = async () => (await app.inject({ url: script, headers: host })).body;
+  assert.match(await fetch(), /root=live:http/);
+  const own = { hosts: [xname], macs: [], nids: [] };
+  await entries.patch(own, { params: "quiet" });
+  assert.match(await fetch(), / quiet xname=/);
+  await nodes.put(parseNode({ xname, nid: 7, interfaces: [{ mac }] }));
+  assert.match(await fetch(), / nid=7 /);
+  const begun = (await boots.list({ limit: 9 })).length;
+  for (const [link, reason] of [
+    ["s3://boot-images/gone/kernel", "there is no image gone"],
+    ["s3://boot-images/img-1/boot_parameters", "image compute has no boot_parameters"],
+    ["s3://other/kernel", "is no link to a file of an image"],
+  ] as const) {
+    await entries.patch(own, { kernel: link });
+    const text = await fetch();
+    assert.ok(text.includes("echo netkiln: ") && text.includes(reason), text);
+    assert.match(text, /^sleep 30\nchain /m);
+  }
+  assert.equal((await boots.list({ limit: 9 })).length, begun, "no boot began");
+  assert.deepEqual(
+    (await accesses.list({}, { limit: 9 })).map(({ name, endpoint }) => [name, endpoint]),
+    [[xname, "bootscript"]],
+  );
 });
 
 test("an unknown node is told to wait, and a false host or an empty question gets an error", async () => {
@@ -192,4 +245,19 @@ test("a node reports with the boot's id, and only so", async () => {
     message: "degraded",
   });
   assert.equal((await nodes.get(xname))?.state, "Ready");
+});
+
+test("a script has a token where the address that asks says nothing, and none for another component's address", async () => {
+  const { app, nodes } = await openDoor();
+  const seedFor = async (remoteAddress: string) => {
+    const { body } = await app.inject({ url: script, headers: host, remoteAddress });
+    return / ds=nocloud-net;s=http:\/\/10\.0\.2\.2:8080\/(\S*)/.exec(body)?.[1];
+  };
+  assert.match((await seedFor("10.9.9.9")) ?? "", /^boots\/[0-9a-f]{32}-[0-9a-f]{32}\/$/);
+  const interfaces = [{ mac: "52:54:00:00:00:02", ip: "10.9.9.9" }];
+  await nodes.put(parseNode({ xname: "x1000c0s1b0n0", nid: 2, interfaces }));
+  assert.equal(await seedFor("10.9.9.9"), "");
+  await nodes.put(parseNode({ xname, nid: 1, interfaces: [{ mac, ip: "10.1.0.1" }] }));
+  assert.equal(await seedFor("10.8.8.8"), "");
+  assert.equal(await seedFor("10.1.0.1"), "");
 });

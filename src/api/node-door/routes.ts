@@ -1,12 +1,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { BlobStore } from "../../artifact/index.ts";
 import {
-  bootScript,
+  artifactOfFile,
   chainScript,
-  imageOfLink,
-  resolveBoot,
-  waitScript,
-  type BootEntryStore,
+  doorUrl,
+  scriptPaths,
+  type AccessLog,
+  type BootScripts,
+  type NodeIdentities,
+  type ScriptPath,
 } from "../../boot/index.ts";
 import type { ArtifactName, Image } from "../../image/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
@@ -16,12 +18,14 @@ import { parseAs } from "../../lib/parse.ts";
 import { answerBytes } from "../../netboot/index.ts";
 import type { NodeStore } from "../../node/index.ts";
 import type { BootPhase, BootRecords } from "../../telemetry/index.ts";
-import { reportSchema, scriptQuerySchema, type Report } from "./schema.ts";
+import { reportSchema, scriptAskOf, scriptQuerySchema, type Report } from "./schema.ts";
 
 export interface NodeDoorParts {
   readonly nodes: NodeStore;
-  readonly entries: BootEntryStore;
+  readonly scripts: BootScripts;
+  readonly accesses: AccessLog;
   readonly boots: BootRecords;
+  readonly identities: NodeIdentities;
   readonly blobs: BlobStore;
   readonly findImage: (id: string) => Promise<Image | undefined>;
   /** Called after a node has reported, so that what waits for it goes on at once. */
@@ -30,20 +34,19 @@ export interface NodeDoorParts {
 
 const reportBytes = 4096;
 
-/** The files of an image by the last part of their links, and the phase that is reached when one has been sent. */
-const files: Readonly<Record<string, { artifact: ArtifactName; phase?: BootPhase; type: string }>> = {
-  rootfs: { artifact: "rootfs", phase: "root", type: "application/octet-stream" },
-  kernel: { artifact: "kernel", phase: "kernel", type: "application/octet-stream" },
-  initrd: { artifact: "initrd", phase: "initrd", type: "application/octet-stream" },
-  "manifest.json": { artifact: "manifest", type: "application/json" },
+/** The phase that is reached when a file of an image has been sent. */
+const phases: Readonly<Partial<Record<ArtifactName, BootPhase>>> = {
+  rootfs: "root",
+  kernel: "kernel",
+  initrd: "initrd",
 };
 
 /** Everything that a booting node may ask for, over plain HTTP and without a token; nothing else is served here. */
 export function registerNodeDoor(app: FastifyInstance, parts: NodeDoorParts): void {
   app.get("/healthz", async () => ({ status: "ok" }));
   app.get("/boot.ipxe", async (request, reply) => reply.type("text/plain").send(chainScript(doorOf(request))));
-  for (const path of ["/boot/v1/bootscript", "/apis/bss/boot/v1/bootscript"]) {
-    app.get(path, async (request, reply) => reply.type("text/plain").send(await scriptFor(parts, request)));
+  for (const path of scriptPaths) {
+    app.get(path, async (request, reply) => reply.type("text/plain").send(await scriptFor(parts, request, path)));
   }
   app.route<{ Params: { image: string; file: string }; Querystring: { boot?: string } }>({
     method: ["GET", "HEAD"],
@@ -65,21 +68,24 @@ function doorOf(request: FastifyRequest): string {
   return request.headers.host ?? "";
 }
 
+/** Thousands of nodes ask at the same time: nothing is done here that was done for the same request before. */
 async function scriptFor(
-  { nodes, entries, boots, findImage }: NodeDoorParts,
+  { scripts, accesses, boots, identities }: NodeDoorParts,
   request: FastifyRequest,
+  path: ScriptPath,
 ): Promise<string> {
-  const { retry, ...asked } = parseAs(scriptQuerySchema, request.query, "the query");
-  const query = { door: doorOf(request), asked, retry };
-  const { node, entry, because } = await resolveBoot({ nodes, entries }, asked);
-  if (node === undefined || entry === undefined) return waitScript({ ...query, because });
-  const imageId = imageOfLink(entry.kernel);
-  const image = imageId === undefined ? undefined : await findImage(imageId);
+  const found = await scripts.find(request.url, () =>
+    scriptAskOf(parseAs(scriptQuerySchema, request.query, "the query"), path),
+  );
+  const door = doorOf(request);
+  if (found.xname === undefined) return found.print(door);
   // What cannot be printed begins no boot.
-  bootScript({ ...query, node, entry, bootId: undefined });
-  const boot = await boots.forScript(node.xname, { retry, target: { imageId, expectedBuildId: image?.buildId } });
-  await boots.record(boot.id, "script", "server", { because, address: request.ip });
-  return bootScript({ ...query, node, entry, bootId: boot.id });
+  doorUrl(door);
+  accesses.note(found.xname, "bootscript");
+  const { because, retry, target } = found;
+  const detail = { because, address: request.ip };
+  const boot = await boots.forScript(found.xname, { retry, target, detail });
+  return found.print(door, boot, await identities.tokenFor(found.xname, boot, request.ip));
 }
 
 async function sendFile(
@@ -87,19 +93,22 @@ async function sendFile(
   request: FastifyRequest<{ Params: { image: string; file: string }; Querystring: { boot?: string } }>,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const file = Object.hasOwn(files, request.params.file) ? files[request.params.file] : undefined;
-  const blob = file && (await findBlob(findImage, request.params.image, file.artifact));
-  if (file === undefined || blob === undefined || !(await blobs.has(blob.sha256))) {
+  const artifact = artifactOfFile(request.params.file);
+  const blob = artifact && (await findBlob(findImage, request.params.image, artifact));
+  if (artifact === undefined || blob === undefined || !(await blobs.has(blob.sha256))) {
     throw new NetkilnError("not_found", `there is no file ${request.params.file} of image ${request.params.image}`);
   }
   const method = request.method === "HEAD" ? "HEAD" : "GET";
   const { status, headers, range } = answerBytes(blob.size, blob.sha256, { method, headers: request.headers });
-  reply.code(status).headers(headers).type(file.type);
+  reply
+    .code(status)
+    .headers(headers)
+    .type(artifact === "manifest" ? "application/json" : "application/octet-stream");
   const { boot } = request.query;
   // The response that ends with the file's last byte completes the file, also when a node resumed a cut transfer.
   // "finish" comes when all was handed to the operating system; a connection that is cut before only closes.
-  if (typeof boot === "string" && file.phase !== undefined && range?.end === blob.size - 1) {
-    const { phase } = file;
+  const phase = phases[artifact];
+  if (typeof boot === "string" && phase !== undefined && range?.end === blob.size - 1) {
     reply.raw.once("finish", () => {
       const detail = { bytes: blob.size, address: request.ip };
       boots.record(boot, phase, "server", detail).catch((error: unknown) => log.error({ error }, "phase not recorded"));

@@ -1,10 +1,11 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join, posix, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { BlobStore } from "../../artifact/index.ts";
 import type { GitStore, Layer, PinnedRepository } from "../../configuration/index.ts";
 import type { Recipe } from "../../image/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
-import type { RunOptions } from "../../lib/exec.ts";
+import type { Argv, RunOptions } from "../../lib/exec.ts";
 import { canonicalJson } from "../../lib/files.ts";
 import { runInSandbox, treeMountPoint, type Sandbox } from "../sandbox/sandbox.ts";
 import { watchForFailure } from "./ansible-failure.ts";
@@ -49,6 +50,11 @@ export interface AppliedPlaybook {
 
 export type StreamedRun = RunOptions & { readonly onLine: NonNullable<RunOptions["onLine"]> };
 
+export interface PlayOptions extends StreamedRun {
+  /** Folder in which Ansible's own modules are kept as it packs them; without one each play packs them again. */
+  readonly packedModules?: string;
+}
+
 /** What the options add to a layer's key; secrets are there by their reference alone. */
 export function ansibleOptionInputs({ extraVars, passthrough, secrets }: AnsibleOptions): Record<string, string> {
   return {
@@ -67,7 +73,7 @@ export async function applyAnsibleLayer(
   epoch: number,
   git: GitStore,
   sandbox: Sandbox,
-  options: StreamedRun,
+  options: PlayOptions,
 ): Promise<AppliedPlaybook> {
   const stage = (folder: string) => git.export(layer.url, layer.commit, folder);
   const more = inventory && ((folder: string) => git.export(inventory.url, inventory.commit, folder));
@@ -81,7 +87,7 @@ export async function applyRecipePlaybook(
   epoch: number,
   blobs: BlobStore,
   sandbox: Sandbox,
-  options: StreamedRun,
+  options: PlayOptions,
 ): Promise<AppliedPlaybook> {
   const stage = (folder: string) => stageRecipeFiles(recipe.files, blobs, folder);
   const place = `it is in the recipe ${recipe.name}`;
@@ -102,7 +108,7 @@ async function runPlaybook(
   play: Play,
   epoch: number,
   sandbox: Sandbox,
-  options: StreamedRun,
+  { packedModules, ...options }: PlayOptions,
 ): Promise<AppliedPlaybook> {
   const { work } = sandbox;
   const repository = join(work, "repository");
@@ -120,16 +126,26 @@ async function runPlaybook(
   const env = environment(work, repository, config, epoch, secrets.values.size > 0);
   try {
     const missing = await missingRequirements(repository, config, files);
-    const fetched = await installRequirements(missing, join(work, "galaxy"), sandbox, { ...masked, env });
+    const bare: Sandbox = { ...sandbox, changes: { kind: "none" }, devices: false };
+    const galaxy = {
+      ...sandbox,
+      run: (argv: Argv, given: RunOptions) => runInSandbox(bare, { at: "host", argv }, given),
+    };
+    const fetched = await installRequirements(missing, join(work, "galaxy"), galaxy, { ...masked, env });
     for (const { kind, name, version } of fetched) masked.onLine(`fetched the ${kind} ${name} ${version}`, "stdout");
     const given = secretFiles(secrets.values, work);
     const argv = [
-      ...["ansible-playbook", ...(await inventories(play, work)), ...(await extraVars(play, work)), ...given.argv],
+      ...[
+        ...program(packedModules, files, fetched),
+        ...(await inventories(play, work)),
+        ...(await extraVars(play, work)),
+        ...given.argv,
+      ],
       ...[...parsePassthrough(play.passthrough ?? ""), join(repository, play.playbook)],
     ] as [string, ...string[]];
     const secluded: Sandbox = secrets.values.size > 0 ? { ...sandbox, secrets: given.files } : sandbox;
     await watched(play, repository, masked, (watching) =>
-      runInSandbox(secluded, { at: "host", argv }, { ...watching, env }),
+      runInSandbox(secluded, { at: "host", argv }, { name: "ansible-playbook", ...watching, env }),
     );
     if (sandbox.changes.kind === "keep") await refuseSecretsIn(sandbox.changes.upper, secrets);
     return { fetched };
@@ -138,7 +154,19 @@ async function runPlaybook(
   }
 }
 
-async function filesIn(folder: string): Promise<string[]> {
+const withPackedModules = fileURLToPath(new URL("../inside/playbook.py", import.meta.url));
+
+/** Where a play may find modules, or parts of modules, that bear the names of Ansible's own; a link is listed as a file. */
+const ownModules = /(^|\/)(library|module_utils)(\/|$)/;
+
+function program(packedModules: string | undefined, files: readonly string[], fetched: readonly Fetched[]): string[] {
+  const hasOwn = fetched.length > 0 || files.some((file) => ownModules.test(file));
+  return packedModules === undefined || hasOwn
+    ? ["ansible-playbook"]
+    : ["/usr/bin/python3", withPackedModules, packedModules];
+}
+
+export async function filesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => !entry.isDirectory());
   return files.map((entry) => relative(folder, join(entry.parentPath, entry.name)));
@@ -232,30 +260,40 @@ function environment(
   epoch: number,
   hasSecrets: boolean,
 ): Record<string, string> {
+  return {
+    ...ansibleEnvironment(work, repository, config),
+    // Rendered templates and decrypted files pass through here.
+    ...(hasSecrets && { ANSIBLE_LOCAL_TEMP: join(work, "secrets", "tmp") }),
+    ANSIBLE_CONFIG: join(repository, "ansible.cfg"),
+    // Of one run nothing is left on this host, whatever ansible.cfg says, not even the facts of the tree.
+    ANSIBLE_CACHE_PLUGIN: "memory",
+    SOURCE_DATE_EPOCH: String(epoch),
+    DEBIAN_FRONTEND: "noninteractive",
+    PYTHONDONTWRITEBYTECODE: "1",
+    PYTHONHASHSEED: "0",
+  };
+}
+
+/** What every run of Ansible here has: its own files below `work`, and output that can be read line by line. */
+export function ansibleEnvironment(work: string, repository: string, config: AnsibleConfig): Record<string, string> {
   const home = join(work, "ansible");
   const search = (kind: "roles" | "collections") =>
     [...config[kind].map((folder) => join(repository, folder)), join(work, "galaxy", kind)].join(":");
   return {
     HOME: home,
     ANSIBLE_HOME: home,
-    // Rendered templates and decrypted files pass through here.
-    ANSIBLE_LOCAL_TEMP: hasSecrets ? join(work, "secrets", "tmp") : join(home, "tmp"),
-    ANSIBLE_CONFIG: join(repository, "ansible.cfg"),
+    ANSIBLE_LOCAL_TEMP: join(home, "tmp"),
     ANSIBLE_ROLES_PATH: search("roles"),
     ANSIBLE_COLLECTIONS_PATH: `${search("collections")}:/usr/share/ansible/collections`,
-    // Of one run nothing is left on this host, whatever ansible.cfg says: not its log, and not the facts of the tree.
     ANSIBLE_LOG_PATH: "/dev/null",
-    ANSIBLE_CACHE_PLUGIN: "memory",
     ANSIBLE_RETRY_FILES_ENABLED: "false",
     ANSIBLE_NOCOWS: "1",
     ANSIBLE_PIPELINING: "true",
     ANSIBLE_NOCOLOR: "1",
+    // What is looked for in the output has no colours in it, whatever ansible.cfg says.
+    ANSIBLE_FORCE_COLOR: "false",
     ANSIBLE_DEPRECATION_WARNINGS: "false",
     ANSIBLE_LOCALHOST_WARNING: "false",
-    SOURCE_DATE_EPOCH: String(epoch),
-    DEBIAN_FRONTEND: "noninteractive",
-    PYTHONDONTWRITEBYTECODE: "1",
-    PYTHONHASHSEED: "0",
     PYTHONUNBUFFERED: "1",
   };
 }

@@ -51,7 +51,7 @@ function misused(name: string | undefined, why: string): NetkilnError {
 }
 
 /** Words as POSIX shells split them, with quotes and backslashes (Shell Command Language, 2.2). */
-function splitWords(text: string): string[] {
+export function splitWords(text: string): string[] {
   const words: string[] = [];
   let word: string | undefined;
   const token = /\s+|\\([\s\S])|'([^']*)'|"((?:[^"\\]|\\[\s\S])*)"|([^\s\\'"]+)/y;

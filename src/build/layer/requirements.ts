@@ -2,10 +2,9 @@ import { access, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { z } from "zod";
 import { NetkilnError } from "../../lib/errors.ts";
-import type { RunOptions } from "../../lib/exec.ts";
+import type { Argv, RunOptions } from "../../lib/exec.ts";
 import { parseAs } from "../../lib/parse.ts";
 import { parseYaml } from "../../lib/yaml.ts";
-import { runInSandbox, type Sandbox } from "../sandbox/sandbox.ts";
 import { collectionsOf, rolesOf, type AnsibleConfig } from "./ansible-repository.ts";
 import { collectionManifestSchema, requirementsSchema, roleInstallSchema, type Requirements } from "./schema.ts";
 
@@ -79,6 +78,13 @@ async function isOnHost(collection: Requirements["collections"][number]): Promis
   );
 }
 
+/** Where ansible-galaxy runs. */
+export interface Galaxy {
+  readonly work: string;
+  readonly network: boolean;
+  run(argv: Argv, options: RunOptions): Promise<unknown>;
+}
+
 /**
  * Installs what is missing into the folders `roles` and `collections` of `target`, by ansible-galaxy and over the
  * network, and says what has come.
@@ -87,12 +93,12 @@ async function isOnHost(collection: Requirements["collections"][number]): Promis
 export async function installRequirements(
   missing: Requirements,
   target: string,
-  sandbox: Sandbox,
+  galaxy: Galaxy,
   options: RunOptions,
 ): Promise<Fetched[]> {
   const names = [...missing.roles.map(roleName), ...missing.collections.map(collectionName)];
   if (names.length === 0) return [];
-  if (!sandbox.network) {
+  if (!galaxy.network) {
     throw new NetkilnError(
       "invalid_input",
       `requirements.yml names what is not in the repository: ${names.join(", ")}`,
@@ -101,14 +107,13 @@ export async function installRequirements(
       },
     );
   }
-  const bare: Sandbox = { ...sandbox, changes: { kind: "none" }, devices: false };
   for (const kind of ["roles", "collections"] as const) {
     if (missing[kind].length === 0) continue;
-    const file = join(sandbox.work, `missing-${kind}.yml`);
+    const file = join(galaxy.work, `missing-${kind}.yml`);
     await writeFile(file, JSON.stringify({ [kind]: missing[kind] }));
     const command = kind === "roles" ? "role" : "collection";
     const argv = ["ansible-galaxy", command, "install", "-r", file, "-p", join(target, kind)] as const;
-    await runInSandbox(bare, { at: "host", argv }, options).catch((error: unknown) => {
+    await galaxy.run(argv, options).catch((error: unknown) => {
       if (!(error instanceof NetkilnError)) throw error;
       const told = error.output.filter((line) => /ERROR|WARNING/.test(line));
       throw new NetkilnError("work_failed", `requirements.yml: ansible-galaxy cannot install the ${kind}`, {

@@ -1,7 +1,8 @@
+import { mkdirSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { run, type Argv, type RunOptions, type RunResult } from "../../lib/exec.ts";
+import { run, talk, type Argv, type RunOptions, type RunResult, type Talk, type TalkOptions } from "../../lib/exec.ts";
 import { openStack, type Stack } from "../tree/stack.ts";
 
 /** Where a tree stands for a command that runs on the host side of a sandbox. */
@@ -56,27 +57,42 @@ const droppedCapabilities = ["sys_module", "sys_rawio", "sys_boot", "sys_time", 
  * own: the kernel ends them with the first process of the sandbox, whatever ends that.
  */
 export async function runInSandbox(sandbox: Sandbox, command: SandboxCommand, options: RunOptions): Promise<RunResult> {
-  const overlayWork = join(sandbox.work, "overlay");
-  await mkdir(overlayWork, { recursive: true });
+  await mkdir(overlayWorkOf(sandbox), { recursive: true });
+  const lines = Object.entries(sandbox.secrets ?? {}).map(([file, content]) => `${file} ${toBase64(content)}\n`);
+  const input = sandbox.secrets === undefined ? {} : { input: lines.join("") };
+  return run(enterWith(sandbox, command), { ...inSandbox(sandbox, command, options), ...input });
+}
+
+/** The same with a program that answers lines; it begins at once. The sandbox may have no secrets. */
+export function talkInSandbox(sandbox: Sandbox, command: SandboxCommand, options: TalkOptions): Talk {
+  mkdirSync(overlayWorkOf(sandbox), { recursive: true });
+  return talk(enterWith(sandbox, command), inSandbox(sandbox, command, options));
+}
+
+function overlayWorkOf({ work }: Sandbox): string {
+  return join(work, "overlay");
+}
+
+function inSandbox<Options extends TalkOptions>({ work }: Sandbox, { argv }: SandboxCommand, options: Options) {
+  return { name: argv[0], ...options, cwd: work, env: { HOME: "/root", ...options.env } };
+}
+
+function enterWith(sandbox: Sandbox, command: SandboxCommand): Argv {
   const upper = sandbox.changes.kind === "keep" ? sandbox.changes.upper : "-";
-  const work = sandbox.changes.kind === "none" ? sandbox.work : overlayWork;
-  const argv: Argv = [
+  const work = sandbox.changes.kind === "none" ? sandbox.work : overlayWorkOf(sandbox);
+  return [
     ...namespaces(sandbox.network),
     ...["/bin/sh", enter, sandbox.changes.kind, sandbox.layers, sandbox.lower.join(":"), upper, work],
     ...[sandbox.devices ? "yes" : "no", sandbox.secrets === undefined ? "no" : "yes", command.at],
     ...command.argv,
   ];
-  const name = command.argv[0];
-  const lines = Object.entries(sandbox.secrets ?? {}).map(([file, content]) => `${file} ${toBase64(content)}\n`);
-  const input = sandbox.secrets === undefined ? {} : { input: lines.join("") };
-  return run(argv, { name, ...options, ...input, cwd: sandbox.work, env: { HOME: "/root", ...options.env } });
 }
 
 function toBase64(content: string): string {
   return Buffer.from(content, "utf8").toString("base64");
 }
 
-/** The same isolation for a tool that makes a tree where there is none yet. */
+/** The same isolation for a tool that works on no tree, or on one that is not there yet. */
 export async function runIsolated(argv: Argv, options: RunOptions): Promise<RunResult> {
   const withProc: Argv = ["/bin/sh", "-c", 'mount -t proc proc /proc && "$@"', "isolated", ...argv];
   return run([...namespaces(true), ...withProc], { name: argv[0], ...options });

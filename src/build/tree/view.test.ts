@@ -7,7 +7,7 @@ import { sha256 } from "../../lib/files.ts";
 import { plantTree, type Planted } from "../../lib/plant-tree.ts";
 import { listingText, listLayer, parseListing, type LayerEntry } from "./listing.ts";
 import { readerOf } from "./reader.ts";
-import { nodesOf, placeOf, viewFolders, viewLayers, type TreeNode } from "./view.ts";
+import { nodesOf, overlay, placeOf, viewFolders, viewLayers, type TreeNode } from "./view.ts";
 
 const whiteout = (path: string): LayerEntry => ({ path, kind: "whiteout" });
 
@@ -118,4 +118,21 @@ test("listing a layer gives others their turn, also within a large file and amon
     entries.flatMap((entry) => (entry.kind === "file" ? [entry.sha256] : [])),
     ["20492a4d0d84f8beb1767f6616229f85d44c2827b64bdbfb260ee12fa1109e0e"],
   );
+});
+
+test("one more layer leaves the tree below as it was, and shares what it leaves alone", async (t) => {
+  const below = await view(t, [{ "etc/a": "", "etc/d/e": "", "usr/x": "" }]);
+  const folder = plantTree(t, { "etc/A": "", "etc/b": "", "etc/d": "text" });
+  const root = overlay(below, { folder, entries: [...(await listLayer(folder)), whiteout("etc/a")] });
+  assert.deepEqual(paths(root), ["", "etc", "etc/A", "etc/b", "etc/d", "usr", "usr/x"]);
+  assert.deepEqual(paths(below), ["", "etc", "etc/a", "etc/d", "etc/d/e", "usr", "usr/x"]);
+  assert.equal(root.inside?.get("usr"), below.inside?.get("usr"));
+});
+
+test("a listing that leaves a folder out is refused: what it shares would be changed", async (t) => {
+  const below = await view(t, [{ "etc/a": "" }]);
+  const folder = plantTree(t, { "etc/b": "" });
+  const entries = (await listLayer(folder)).filter(({ path }) => path !== "etc");
+  assert.throws(() => overlay(below, { folder, entries }), /has etc\/b before its folder/);
+  assert.deepEqual(paths(below), ["", "etc", "etc/a"]);
 });

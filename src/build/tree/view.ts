@@ -25,15 +25,24 @@ type GrowingNode = { entry: Entry; layer: ListedLayer; inside: Map<BytePath, Gro
  * order of a tree's layers, the topmost first; there is at least one.
  */
 export function viewLayers(layers: readonly ListedLayer[]): TreeNode {
+  let root: TreeNode | undefined;
+  for (const layer of layers.toReversed()) root = overlay(root, layer);
+  if (root === undefined) throw new Error("a tree has one layer at least");
+  return root;
+}
+
+/** What a tree shows with one more layer on it. The tree below stays as it is; what the layer leaves alone is shared. */
+export function overlay(below: TreeNode | undefined, layer: ListedLayer): TreeNode {
   let root: GrowingNode | undefined;
-  for (const layer of layers.toReversed()) {
-    for (const entry of layer.entries) {
-      if (entry.path === "" && entry.kind !== "whiteout") root = { entry, layer, inside: insideOf(entry, root) };
-      else if (root !== undefined) put(entry, layer, root);
-    }
+  const folders: Folders = { made: new Set(), grown: new Set() };
+  for (const entry of layer.entries) {
+    if (root !== undefined) put(entry, layer, root, folders);
+    // A layer lists itself first.
+    else if (entry.kind !== "whiteout") root = make(entry, layer, below, folders);
   }
-  if (root === undefined) throw new Error("a tree has one layer at least, and a layer lists itself");
-  sortInside(root);
+  if (root === undefined) throw new Error(`the listing of ${layer.folder} lacks the layer itself`);
+  for (const node of folders.grown)
+    node.inside = new Map([...(node.inside ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)));
   return root;
 }
 
@@ -44,27 +53,36 @@ export async function viewFolders(...folders: readonly string[]): Promise<TreeNo
   return viewLayers(layers);
 }
 
-function put(entry: LayerEntry, layer: ListedLayer, root: GrowingNode): void {
+interface Folders {
+  /** Those of the new tree alone. */
+  readonly made: Set<TreeNode>;
+  /** Those whose names are no longer in their order. */
+  readonly grown: Set<GrowingNode>;
+}
+
+function put(entry: LayerEntry, layer: ListedLayer, root: GrowingNode, folders: Folders): void {
   const names = entry.path.split("/");
   const name = names.pop() ?? "";
-  // A layer has every folder on the way to what it changes, and lists it before.
   const folder = names.reduce<GrowingNode | undefined>((node, part) => node?.inside?.get(part), root);
-  if (folder?.inside === undefined)
+  // A layer has every folder on the way to what it changes, and lists it before.
+  if (folder?.inside === undefined || !folders.made.has(folder))
     throw new Error(`the listing of ${layer.folder} has ${entry.path} before its folder`);
-  if (entry.kind === "whiteout") folder.inside.delete(name);
-  else folder.inside.set(name, { entry, layer, inside: insideOf(entry, folder.inside.get(name)) });
+  if (entry.kind === "whiteout") return void folder.inside.delete(name);
+  const before = folder.inside.get(name);
+  if (before === undefined) folders.grown.add(folder);
+  folder.inside.set(name, make(entry, layer, before, folders));
+}
+
+function make(entry: Entry, layer: ListedLayer, before: TreeNode | undefined, { made }: Folders): GrowingNode {
+  const node = { entry, layer, inside: insideOf(entry, before) };
+  if (node.inside !== undefined) made.add(node);
+  return node;
 }
 
 /** A folder shows what was in it before, unless it says that it hides that. */
-function insideOf(entry: Entry, before: GrowingNode | undefined): GrowingNode["inside"] {
+function insideOf(entry: Entry, before: TreeNode | undefined): GrowingNode["inside"] {
   if (entry.kind !== "folder") return undefined;
-  return (entry.opaque === true ? undefined : before?.inside) ?? new Map();
-}
-
-function sortInside(node: GrowingNode): void {
-  if (node.inside === undefined) return;
-  node.inside = new Map([...node.inside].sort(([a], [b]) => (a < b ? -1 : 1)));
-  for (const inner of node.inside.values()) sortInside(inner);
+  return new Map(entry.opaque === true ? undefined : (before as GrowingNode | undefined)?.inside);
 }
 
 /** All of a tree, a folder before its content. */

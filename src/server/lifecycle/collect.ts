@@ -124,6 +124,15 @@ async function applyFates(house: House, progress: Progress): Promise<void> {
   for (const { id, name, deleted: since } of await deletedRecipes(house)) {
     if (isOver(since, house.retention) && (await images.destroyRecipe(id))) await done(id, name, "destroy", "recipe");
   }
+  await endRecords(house);
+}
+
+/** Deleted records of what was never here, as IMS clients make them. Nothing is freed, so nothing is told. */
+async function endRecords({ images, imageRecords, recipeRecords, retention }: House): Promise<void> {
+  const isEnded = ({ content, deleted = "" }: { content: boolean; deleted: string | undefined }) =>
+    !content && isOver(deleted, retention);
+  for (const { id } of (await imageRecords.list("deleted")).filter(isEnded)) await images.destroyImage(id);
+  for (const { id } of (await recipeRecords.list("deleted")).filter(isEnded)) await images.destroyRecipe(id);
 }
 
 function unlessRefused(error: unknown): false {

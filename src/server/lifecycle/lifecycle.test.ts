@@ -222,6 +222,26 @@ test("a build that is under way keeps its base, its steps and what it has put, t
   assert.deepEqual([(await layersStored()).size, (await blobsStored()).size], [0, 0]);
 });
 
+test("a job whose user is in a shell keeps the tree, what was done there, and the image against retention", async () => {
+  const image = await publish("base", { created: ago(300) });
+  for (let newer = 0; newer < 4; newer += 1) await publish("base");
+  const [tree, done] = [await makeLayer(), await makeLayer()];
+  const { id } = await house.imageJobs.create({
+    ...{ kind: "customize", artifact: image.id, publicKey: "k", name: "patched", arch: "x86_64", enableDebug: false },
+    ...{ requireDkms: false, buildEnvSize: 60, memSize: 8, kernelFile: "", initrdFile: "", parametersFile: "" },
+    sshContainers: [],
+  });
+  const byHand = { layer: done, at: timestamp() };
+  await house.imageJobs.change(id, { status: "packaging_artifacts", tree: [tree], byHand });
+  await collect();
+  assert.deepEqual([await house.layers.has(tree), await house.layers.has(done)], [true, true]);
+  assert.notEqual(await house.images.findImage(image.id), undefined);
+  await house.imageJobs.change(id, { status: "error" });
+  await collect();
+  assert.deepEqual([await house.layers.has(tree), await house.layers.has(done)], [false, false]);
+  assert.equal(await house.images.findImage(image.id), undefined);
+});
+
 test("nothing is removed while it cannot be told what a build needs", async () => {
   const configuration = {
     name: "c",
@@ -303,6 +323,21 @@ test("a record of a step goes with its result, before it; one that leads to a ke
   for (const key of ["lost", "of a layer", "gone long ago", "of downloads"])
     assert.equal(await house.steps.find(sha256(key)), undefined);
   assert.deepEqual(await house.steps.traces("family"), [], "its initrd went");
+});
+
+test("a deleted record of what was never here ends after its time", async () => {
+  const { imageRecords, recipeRecords } = house;
+  const far = { name: "far", arch: "x86_64" as const, link: { path: "s3://elsewhere/far" } };
+  const { id } = await imageRecords.register({ ...far, metadata: {} });
+  const recipe = await recipeRecords.register({
+    ...{ ...far, type: "kiwi-ng", linux: "sles15", template: {}, requireDkms: false },
+  });
+  await deleteImage(house, { id, name: "far" }, "me");
+  await house.images.deleteRecipe(recipe.id);
+  await collect();
+  assert.notEqual(await imageRecords.find(id, "deleted"), undefined);
+  await collect(15 * day);
+  assert.deepEqual([await imageRecords.list("deleted"), await recipeRecords.list("deleted")], [[], []]);
 });
 
 test("a recipe keeps the archive that was uploaded for it", async () => {

@@ -29,6 +29,7 @@ export async function gatherRoots(
         .filter(({ fate }) => fate !== "destroy")
         .map((kept) => ofImage(kept, resultsOf(kept.image.chain, ...kept.image.layers))),
       ...(await ofRecipes(house)),
+      ...(await ofImageJobs(house)),
       ...(await ofOtherTables(house)),
     ],
     certain: ofBuilds.every(({ certain }) => certain),
@@ -65,6 +66,15 @@ async function ofBuild(
   return { root, certain: plan !== undefined || (task !== undefined && task.kind !== "image") };
 }
 
+/** The tree that somebody is in, and what they did there until a build has it. */
+async function ofImageJobs({ imageJobs }: House): Promise<Root[]> {
+  const open = (await imageJobs.list()).filter(({ status }) => status !== "success" && status !== "error");
+  return open.map((job) => ({
+    ...{ id: job.id, name: `IMS job ${job.id} for ${job.name}`, because: ["it is under way"] },
+    text: JSON.stringify(job),
+  }));
+}
+
 async function ofRecipes(house: House): Promise<Root[]> {
   const live = await everyPage(
     (page) => house.images.listRecipes(page),
@@ -98,8 +108,24 @@ export function isOver(deleted: string, { deletedDays }: Pick<RetentionRules, "d
  */
 const tablesThatKeepNothing: ReadonlySet<string> = new Set([
   ...["image", "recipe", "build", "step_result", "trace", "snapshot", "gc_run", "channel", "channel_move"],
-  ...["event", "job", "token", "boot", "boot_phase", "bootprep_run", "kysely_migration", "kysely_migration_lock"],
-  ...["node", "node_interface", "node_group", "node_group_member", "component", "boot_session", "boot_session_failure"],
+  ...[
+    "event",
+    "job",
+    "token",
+    "account",
+    "tenant",
+    "boot",
+    "boot_phase",
+    "bootprep_run",
+    "kysely_migration",
+    "kysely_migration_lock",
+  ],
+  ...["inventory_component", "inventory_interface", "inventory_address", "inventory_group", "inventory_member"],
+  ...["inventory_reservation", "inventory_endpoint", "inventory_endpoint_part", "inventory_node_map"],
+  ...["inventory_power_map", "component", "boot_session", "boot_session_failure", "boot_option", "boot_token"],
+  ...["image_job", "ssh_key", "remote_build_node"],
+  ...["power_transition", "power_transition_task", "power_cap_task", "power_simulated"],
+  ...["boot_access", "boot_token_key", "revision"],
 ]);
 
 async function ofOtherTables({ db }: House): Promise<Root[]> {

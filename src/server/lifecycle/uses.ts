@@ -35,7 +35,7 @@ export function byImage(uses: readonly ImageUse[]): Map<string, string[]> {
 const namedUses = 3;
 
 /** Throws `refused`, with what uses it, for an image that may not be deleted now. */
-export async function requireUnused(house: House, { id, name }: Image): Promise<void> {
+export async function requireUnused(house: House, { id, name }: Pick<Image, "id" | "name">): Promise<void> {
   const blocking = (await imageUses(house)).filter(({ image, blocks }) => blocks && image === id);
   if (blocking.length === 0) return;
   const sentences = byImage(blocking).get(id) ?? [];
@@ -94,7 +94,8 @@ const bootsLookedAt = 5;
 
 async function ofNodes({ nodes, boots, sessions }: House): Promise<ImageUse[]> {
   const uses: ImageUse[] = [];
-  const use = (image: string, because: string) => uses.push({ image, because, blocks: true });
+  // Files that somebody named by hand need not be of an image.
+  const use = (image: string, because: string) => image !== "" && uses.push({ image, because, blocks: true });
   const off = new Set<string>();
   for (const { xname, state } of await nodes.list()) {
     if (state === "Off" || state === "Empty") {
@@ -109,9 +110,12 @@ async function ofNodes({ nodes, boots, sessions }: House): Promise<ImageUse[]> {
       if (up) break;
     }
   }
-  for (const { xname, session, active, desired, actual } of await sessions.listComponents()) {
+  for (const { xname, session, active, desired, actual, staged } of await sessions.listComponents()) {
     if (actual !== undefined && !off.has(xname)) use(actual.imageId, `${xname} runs it`);
-    if (active && desired !== undefined) use(desired.imageId, `the session ${session} boots ${xname} with it`);
+    const by = session === "" ? "somebody" : `the session ${session}`;
+    if (active && desired !== undefined) use(desired.imageId, `${by} boots ${xname} with it`);
+    if (staged?.state !== undefined)
+      use(staged.state.imageId, `the session ${staged.session} has it staged for ${xname}`);
   }
   return uses;
 }
@@ -120,12 +124,16 @@ function cameUp({ phases }: Boot): boolean {
   return phases.some(({ phase }) => phase === "userspace" || phase === "ready");
 }
 
-/** Builds and bootprep runs that are under way. Deleting what they need by hand loses nothing, so it is not refused. */
-async function ofWork({ buildRecords, builds, runs }: House): Promise<ImageUse[]> {
+/** Builds, jobs and bootprep runs that are under way. Deleting what they need by hand loses nothing, so it is not refused. */
+async function ofWork({ buildRecords, builds, imageJobs, runs }: House): Promise<ImageUse[]> {
   const uses: ImageUse[] = [];
   for (const { id, image: name } of await buildRecords.unfinished()) {
     const because = `build ${id.slice(0, 8)} of ${name}, which is under way, needs it`;
     for (const image of idsIn(await builds.task(id))) uses.push({ image, because, blocks: false });
+  }
+  for (const { id, kind, status, artifact } of await imageJobs.list()) {
+    if (kind !== "customize" || status === "success" || status === "error") continue;
+    uses.push({ image: artifact, because: `the IMS job ${id}, which is under way, changes it`, blocks: false });
   }
   for (const { run, plan } of await runs.unfinished()) {
     const because = `the bootprep run ${run.id.slice(0, 8)}, which is under way, names it`;

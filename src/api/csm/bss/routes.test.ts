@@ -1,15 +1,31 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import fastify from "fastify";
-import { migrations as bootMigrations, openBootEntries } from "../../../boot/index.ts";
+import {
+  migrations as bootMigrations,
+  openAccessLog,
+  openBootEntries,
+  openBootFiles,
+  openBootScripts,
+  openCloudInitStore,
+  openNodeIdentities,
+} from "../../../boot/index.ts";
+import type { Image } from "../../../image/index.ts";
 import { migrate, openDatabase } from "../../../lib/db.ts";
 import { errorCodes, NetkilnError } from "../../../lib/errors.ts";
-import { migrations as nodeMigrations, openNodeStore, parseNode } from "../../../node/index.ts";
-import { registerBss } from "./routes.ts";
+import { migrations as nodeMigrations, openInventory, openNodeStore, parseNode } from "../../../node/index.ts";
+import {
+  migrations as telemetryMigrations,
+  openBootRecords,
+  openBootTokens,
+  openEventStore,
+} from "../../../telemetry/index.ts";
+import { registerService } from "../../service.ts";
+import { bssService } from "./routes.ts";
 
 async function openApi() {
   const db = openDatabase(":memory:");
-  await migrate(db, { ...nodeMigrations, ...bootMigrations });
+  await migrate(db, { ...telemetryMigrations, ...nodeMigrations, ...bootMigrations });
   const nodes = openNodeStore(db);
   await nodes.put(parseNode({ xname: "x1c0s0b0n0", nid: 1 }));
   const app = fastify();
@@ -17,7 +33,21 @@ async function openApi() {
     reply.code(error instanceof NetkilnError ? errorCodes[error.code].status : 500).send({ detail: String(error) }),
   );
   after(() => app.close());
-  registerBss(app, { nodes, entries: openBootEntries(db), door: () => "door:80" });
+  const image = { id: "i", name: "img", buildId: "b", artifacts: { kernel: {} } } as unknown as Image;
+  const inventory = openInventory(db);
+  const events = openEventStore(db);
+  const boots = openBootRecords(db, events);
+  const bootTokens = openBootTokens(db, boots);
+  const { interfaces } = inventory;
+  const parts = {
+    ...{ cloudInit: openCloudInitStore(db), events, boots },
+    identities: openNodeIdentities({ nodes, interfaces, bootTokens, sharedAddresses: [] }),
+    ...{ nodes, inventory, version: "1.2.3", door: () => "door:80" },
+    ...{ entries: openBootEntries(db), bootFiles: openBootFiles(db), accesses: openAccessLog(db) },
+    scripts: openBootScripts({ db, findImage: async (id) => (id === "i" ? image : undefined) }),
+  };
+  registerService(app, bssService(parts));
+  registerService(app, bssService(parts, "openchami"));
   return app;
 }
 

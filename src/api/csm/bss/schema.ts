@@ -1,34 +1,60 @@
 import { z } from "zod";
-import { canonicalMac } from "../../../node/index.ts";
+import { accessEndpoints } from "../../../boot/index.ts";
 
-/** Comma-separated names, as BSS takes them in a query. */
-const names = z
-  .string()
-  .transform((text) => text.split(",").filter((part) => part !== ""))
+/** Given once with commas, or several times, or both. */
+const several = z
+  .union([z.string(), z.array(z.string())])
+  .transform((text) => [text].flat().flatMap((part) => part.split(",")))
+  .transform((list) => list.filter((part) => part !== ""))
   .default([]);
 
-const canonical = (macs: readonly string[]) => macs.map((mac) => canonicalMac(mac) ?? mac.toLowerCase());
+const nids = several.transform((list, context) =>
+  list.map((text) => {
+    if (/^\d{1,9}$/.test(text)) return Number(text);
+    context.addIssue({ code: "custom", message: `"${text}" is no nid` });
+    return z.NEVER;
+  }),
+);
 
 export const filterQuerySchema = z
-  .object({ name: names, mac: names, nid: names })
-  .transform(({ name, mac, nid }) => ({ hosts: name, macs: canonical(mac), nids: nid.map(Number) }));
+  .object({ name: several, mac: several, nid: nids })
+  .transform(({ name, mac, nid }) => ({ hosts: name, macs: mac, nids: nid }));
 
 const nameList = z
   .array(z.string().min(1).max(255))
   .nullish()
   .transform((list) => list ?? []);
 
+/** What is empty was not given: Go's clients send every member. */
+const text = z
+  .string()
+  .nullish()
+  .transform((value) => value ?? "");
+
 /** BootParams of the Boot Script Service; unknown members are let go, as it does. */
 export const bootParamsSchema = z.object({
   hosts: nameList,
-  macs: nameList.transform(canonical),
+  macs: nameList,
   nids: z
     .array(z.int())
     .nullish()
     .transform((list) => list ?? []),
-  params: z.string().optional(),
-  kernel: z.string().optional(),
-  initrd: z.string().optional(),
-  "cloud-init": z.record(z.string(), z.unknown()).nullish(),
+  params: text,
+  kernel: text,
+  initrd: text,
+  "cloud-init": z
+    .record(z.string(), z.record(z.string(), z.unknown()).nullable())
+    .nullish()
+    .transform((parts) =>
+      parts == null ? undefined : Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== null)),
+    ),
 });
 export type BootParams = z.output<typeof bootParamsSchema>;
+
+export const historyQuerySchema = z.object({
+  name: z.string().max(255).optional(),
+  endpoint: z.enum(accessEndpoints).optional(),
+});
+
+/** What HSM's notifier sends of a state change. */
+export const changeSchema = z.object({ Components: z.array(z.string()).nullish() });

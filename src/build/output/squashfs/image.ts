@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { NetkilnError } from "../../../lib/errors.ts";
+import type { Digests } from "../../../lib/files.ts";
 import { writeListing, type Listing } from "./directories.ts";
 import type { TreeEntry } from "./entry.ts";
 import {
@@ -16,8 +16,9 @@ import {
 import { basicType, encodeInode } from "./inodes.ts";
 import { asNumber, lookupTable, openMetadata, plainMetadata, type Metadata, type Reference } from "./metadata.ts";
 import type { Pack, PackedFragment } from "./pack-index.ts";
-import { placeContents, type PlacedContents, type Stretch } from "./place-contents.ts";
+import { placeContents, type PlacedContents } from "./place-contents.ts";
 import { orderTree, type Inode } from "./tree.ts";
+import { writeParts } from "./write-parts.ts";
 import { openXattrTable, type XattrTable } from "./xattr-table.ts";
 
 /** What of this host decides the bytes of a squashfs image, beside the tree. */
@@ -33,13 +34,12 @@ export interface ImageOptions {
   readonly epoch: number;
   /** Of zstd, for the metadata; the packs should have been made with the same. */
   readonly level: number;
-  /** Sees all bytes in their order; the buffer is used again after. */
-  readonly onChunk?: (chunk: Buffer) => void;
+  readonly signal?: AbortSignal;
 }
 
 /**
  * Writes a tree as a squashfs 4.0 image, whose content comes out of packs as it is stored there; `packs` are searched
- * in their order. The same tree and packs give the same bytes. The file may not be there yet; its size is returned.
+ * in their order. The same tree and packs give the same bytes. The file may not be there yet.
  * Throws `internal` when the content of a file is in no pack or the tree has gaps, and `work_failed` for what squashfs
  * cannot hold.
  */
@@ -48,7 +48,7 @@ export async function writeSquashfs(
   packs: readonly Pack[],
   output: string,
   options: ImageOptions,
-): Promise<{ readonly size: number }> {
+): Promise<Digests> {
   const heading = compressorOptions(options.level);
   const inodes = orderTree(entries);
   const placed = await placeContents(
@@ -60,19 +60,12 @@ export async function writeSquashfs(
   const tables = await makeTables(inodes, placed, options.level);
   const superblock = encodeSuperblock(tables, inodes.length, placed.fragments.length, options);
   const padding = Buffer.alloc((imageMultiple - (tables.end % imageMultiple)) % imageMultiple);
-  const file = await open(output, "wx");
-  try {
-    const write = async (chunk: Buffer) => {
-      options.onChunk?.(chunk);
-      for (let done = 0; done < chunk.length;) done += (await file.write(chunk, done)).bytesWritten;
-    };
-    await write(Buffer.concat([superblock, heading]));
-    await copyStretches(placed.stretches, write);
-    await write(Buffer.concat([tables.bytes, padding]));
-  } finally {
-    await file.close();
-  }
-  return { size: tables.end + padding.length };
+  const parts = [
+    { bytes: Buffer.concat([superblock, heading]) },
+    ...placed.stretches,
+    { bytes: Buffer.concat([tables.bytes, padding]) },
+  ];
+  return writeParts({ output, parts }, options.signal);
 }
 
 /** Block devices are read in pieces of this size, and mksquashfs ends images at a multiple of it. */
@@ -219,8 +212,6 @@ function encodeSuperblock(tables: Tables, inodes: number, fragments: number, opt
   ]);
 }
 
-const copiedAtOnce = 4 << 20;
-
 async function loadFragment({ file }: Pack, { start, word }: PackedFragment): Promise<Buffer> {
   const stored = Buffer.alloc(storedLength(word));
   const descriptor = openSync(file, "r");
@@ -236,52 +227,4 @@ async function loadFragment({ file }: Pack, { start, word }: PackedFragment): Pr
 async function storeFragment(content: Buffer, level: number): Promise<StoredBlock> {
   await setImmediate();
   return storeBlock(content, level);
-}
-
-/** A part of a stretch, small enough to be read at once. */
-function partsOf(stretches: readonly Stretch[]): Stretch[] {
-  return stretches.flatMap((stretch): Stretch[] => {
-    if ("bytes" in stretch) return [stretch];
-    const { file, start, length } = stretch;
-    return Array.from({ length: Math.ceil(length / copiedAtOnce) }, (_, number) => {
-      const from = number * copiedAtOnce;
-      return { file, start: start + from, length: Math.min(copiedAtOnce, length - from) };
-    });
-  });
-}
-
-/** Reads the next part while one is written and digested. */
-async function copyStretches(stretches: readonly Stretch[], write: (chunk: Buffer) => Promise<void>): Promise<void> {
-  const buffers = [Buffer.allocUnsafe(copiedAtOnce), Buffer.allocUnsafe(copiedAtOnce)] as const;
-  const handles = new Map<string, Promise<FileHandle>>();
-  const read = async (stretch: Stretch, buffer: Buffer): Promise<Buffer> => {
-    if ("bytes" in stretch) return stretch.bytes;
-    const { file, start, length } = stretch;
-    const opening = handles.get(file) ?? open(file, "r");
-    handles.set(file, opening);
-    const handle = await opening;
-    for (let done = 0; done < length;) {
-      const { bytesRead } = await handle.read(buffer, done, length - done, start + done);
-      if (bytesRead === 0) throw new NetkilnError("internal", `${file} ends before its content`);
-      done += bytesRead;
-    }
-    return buffer.subarray(0, length);
-  };
-  let reading: Promise<Buffer> | undefined;
-  try {
-    for (const [index, part] of partsOf(stretches).entries()) {
-      const next = read(part, buffers[index % 2 === 0 ? 0 : 1]);
-      // Whatever becomes of the one before, this one's failure is told when it is waited for.
-      next.catch(() => undefined);
-      const last = reading;
-      reading = next;
-      if (last !== undefined) await write(await last);
-    }
-    if (reading !== undefined) await write(await reading);
-  } finally {
-    await reading?.catch(() => undefined);
-    for (const opened of await Promise.allSettled(handles.values())) {
-      if (opened.status === "fulfilled") await opened.value.close();
-    }
-  }
 }

@@ -1,0 +1,67 @@
+import { clock } from "../lib/clock.ts";
+import { sql, type Database } from "../lib/db.ts";
+import { log } from "../lib/log.ts";
+import type { Tables } from "./tables.ts";
+
+export const accessEndpoints = ["bootscript", "user-data"] as const;
+export type AccessEndpoint = (typeof accessEndpoints)[number];
+
+export interface Access {
+  readonly name: string;
+  readonly endpoint: string;
+  /** Seconds since 1970. */
+  readonly lastEpoch: number;
+}
+
+/** When something was last asked for by or about a node. */
+export interface AccessLog {
+  /** Costs nothing: it is written together with others, up to a second later. */
+  note(name: string, endpoint: AccessEndpoint): void;
+  /** Sorted by name and endpoint; `after` is the last of the page before. */
+  list(
+    filter: { readonly name?: string | undefined; readonly endpoint?: AccessEndpoint | undefined },
+    page: { readonly after?: Access | undefined; readonly limit: number },
+  ): Promise<Access[]>;
+  /** Writes what was noted. */
+  flush(): Promise<void>;
+}
+
+const delayMs = 1000;
+
+export function openAccessLog(database: Database): AccessLog {
+  const db = database.withTables<Tables>();
+  let noted = new Map<string, { name: string; endpoint: AccessEndpoint; at: number }>();
+
+  const flush = async () => {
+    if (noted.size === 0) return;
+    const rows = JSON.stringify([...noted.values()]);
+    noted = new Map();
+    await sql`
+      insert into boot_access (name, endpoint, last_epoch)
+      select value ->> 'name', value ->> 'endpoint', value ->> 'at' from json_each(${rows}) where true
+      on conflict do update set last_epoch = max(last_epoch, excluded.last_epoch)`.execute(db);
+  };
+  const flushLater = () => {
+    const write = () => void flush().catch((error: unknown) => log.error({ error }, "accesses were not recorded"));
+    setTimeout(write, delayMs).unref();
+  };
+
+  return {
+    note: (name, endpoint) => {
+      if (noted.size === 0) flushLater();
+      noted.set(`${endpoint} ${name}`, { name, endpoint, at: Math.floor(clock.now().getTime() / 1000) });
+    },
+    list: async ({ name, endpoint }, { after, limit }) => {
+      await flush();
+      let query = db.selectFrom("boot_access").selectAll().orderBy("name").orderBy("endpoint").limit(limit);
+      if (name !== undefined) query = query.where("name", "=", name);
+      if (endpoint !== undefined) query = query.where("endpoint", "=", endpoint);
+      if (after !== undefined) {
+        query = query.where(sql<boolean>`(name, endpoint) > (${after.name}, ${after.endpoint})`);
+      }
+      const rows = await query.execute();
+      return rows.map((row) => ({ name: row.name, endpoint: row.endpoint, lastEpoch: row.last_epoch }));
+    },
+    flush,
+  };
+}

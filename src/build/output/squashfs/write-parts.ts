@@ -1,0 +1,118 @@
+import { createHash } from "node:crypto";
+import { open, type FileHandle } from "node:fs/promises";
+import { Worker } from "node:worker_threads";
+import { NetkilnError } from "../../../lib/errors.ts";
+import type { Digests } from "../../../lib/files.ts";
+import type { Stretch } from "./place-contents.ts";
+
+/** A file, and what it is put together of, in that order. */
+export interface FileParts {
+  /** May not be there yet. */
+  readonly output: string;
+  readonly parts: readonly Stretch[];
+}
+
+/** What the thread answers. */
+export type Answer =
+  | { readonly digests: Digests }
+  /** `code`: of the operating system, where it is its error. */
+  | { readonly problem: string; readonly code?: string };
+
+/** Bytes; to write less takes no longer than to start a thread. */
+const smallFile = 8 << 20;
+const copiedAtOnce = 4 << 20;
+
+/**
+ * Writes a file out of its parts, in a thread of its own where it is large: who waits for it has other things to do.
+ * Throws `internal` when a file that a part is from ends before it.
+ */
+export async function writeParts(file: FileParts, signal?: AbortSignal): Promise<Digests> {
+  signal?.throwIfAborted();
+  const size = file.parts.reduce((sum, part) => sum + ("bytes" in part ? part.bytes.length : part.length), 0);
+  return size <= smallFile ? copyParts(file) : copyInThread(file, signal);
+}
+
+async function copyInThread(file: FileParts, signal?: AbortSignal): Promise<Digests> {
+  const worker = new Worker(new URL("write-worker.ts", import.meta.url), { workerData: file });
+  const { promise, resolve, reject } = Promise.withResolvers<Digests>();
+  worker.on("message", (answer: Answer) => ("digests" in answer ? resolve(answer.digests) : reject(errorOf(answer))));
+  worker.on("error", reject);
+  const stop = () => reject(signal?.reason);
+  signal?.addEventListener("abort", stop, { once: true });
+  try {
+    return await promise;
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    await worker.terminate();
+  }
+}
+
+function errorOf({ problem, code }: { readonly problem: string; readonly code?: string }): Error {
+  return code === undefined ? new NetkilnError("internal", problem) : Object.assign(new Error(problem), { code });
+}
+
+/** The same in this thread. */
+export async function copyParts({ output, parts }: FileParts): Promise<Digests> {
+  const [sha256, md5] = [createHash("sha256"), createHash("md5")];
+  let size = 0;
+  const file = await open(output, "wx");
+  try {
+    await readAll(parts, async (chunk) => {
+      sha256.update(chunk);
+      md5.update(chunk);
+      for (let done = 0; done < chunk.length;) done += (await file.write(chunk, done)).bytesWritten;
+      size += chunk.length;
+    });
+  } finally {
+    await file.close();
+  }
+  return { sha256: sha256.digest("hex"), md5: md5.digest("hex"), size };
+}
+
+/** Pieces small enough to be read at once. */
+function piecesOf(parts: readonly Stretch[]): Stretch[] {
+  return parts.flatMap((part): Stretch[] => {
+    if ("bytes" in part) return [part];
+    const { file, start, length } = part;
+    return Array.from({ length: Math.ceil(length / copiedAtOnce) }, (_, number) => {
+      const from = number * copiedAtOnce;
+      return { file, start: start + from, length: Math.min(copiedAtOnce, length - from) };
+    });
+  });
+}
+
+/** Reads the next piece while `take` has one. */
+async function readAll(parts: readonly Stretch[], take: (chunk: Uint8Array) => Promise<void>): Promise<void> {
+  const buffers = [Buffer.allocUnsafe(copiedAtOnce), Buffer.allocUnsafe(copiedAtOnce)] as const;
+  const handles = new Map<string, Promise<FileHandle>>();
+  const read = async (part: Stretch, buffer: Buffer): Promise<Uint8Array> => {
+    if ("bytes" in part) return part.bytes;
+    const { file, start, length } = part;
+    const opening = handles.get(file) ?? open(file, "r");
+    handles.set(file, opening);
+    const handle = await opening;
+    for (let done = 0; done < length;) {
+      const { bytesRead } = await handle.read(buffer, done, length - done, start + done);
+      if (bytesRead === 0) throw new NetkilnError("internal", `${file} ends before its content`);
+      done += bytesRead;
+    }
+    return buffer.subarray(0, length);
+  };
+  let reading: Promise<Uint8Array> | undefined;
+  try {
+    for (const [index, piece] of piecesOf(parts).entries()) {
+      const next = read(piece, buffers[index % 2 === 0 ? 0 : 1]);
+      // Whatever becomes of the one before, this one's failure is told when it is waited for.
+      next.catch(() => undefined);
+      const last = reading;
+      reading = next;
+      if (last !== undefined) await take(await last);
+    }
+    if (reading !== undefined) await take(await reading);
+  } finally {
+    await reading?.catch(() => undefined);
+    for (const opened of await Promise.allSettled(handles.values())) {
+      if (opened.status === "fulfilled") await opened.value.close();
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/** The administrators' door with a real house behind it, for tests; what needs a worker or machines is not there. */
+import { rm } from "node:fs/promises";
+import type { FastifyInstance, InjectOptions } from "fastify";
+import { openAccounts } from "../access/index.ts";
+import { openAdminDoor, type AdminParts } from "../api/admin.ts";
+import { accessParts } from "./access.ts";
+import { readConfig } from "./config.ts";
+import { openHouse, type House } from "./open.ts";
+
+export interface PlantedDoor {
+  readonly house: House;
+  /** As over TCP. */
+  readonly app: FastifyInstance;
+  ask(
+    method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE",
+    url: string,
+    sent?: {
+      token?: string | undefined;
+      tenant?: string;
+      headers?: Record<string, string>;
+      payload?: InjectOptions["payload"];
+    },
+    // oxlint-disable-next-line typescript/no-explicit-any -- each test knows what it asks for
+  ): Promise<{ status: number; headers: Readonly<Record<string, unknown>>; text: string; body: any }>;
+  close(): Promise<void>;
+}
+
+export async function plantAdminDoor(
+  folder: string,
+  more: { openReads?: boolean; requireToken?: boolean } = {},
+): Promise<PlantedDoor> {
+  const config = {
+    ...readConfig({ data: folder }, { NETKILN_CONFIG: undefined }),
+    open_reads: more.openReads ?? false,
+  };
+  const opened = await openHouse(config);
+  // Passwords that are quick to check.
+  const house = { ...opened, accounts: openAccounts(opened.db, { logN: 4, r: 1, p: 1 }) };
+  const parts = {
+    ...house,
+    ...accessParts(config, house, () => "https://admin.example.org"),
+    ...{ certificates: undefined, power: {}, bootprep: {}, lifecycle: {}, work: {}, locks: {}, version: "0.0.0" },
+    door: () => "10.1.0.1:8077",
+    wake: () => undefined,
+  } as unknown as AdminParts;
+  const app = openAdminDoor(parts, { requireToken: more.requireToken ?? true });
+  return {
+    house,
+    app,
+    ask: async (method, url, { token, tenant, headers = {}, payload } = {}) => {
+      const answer = await app.inject({
+        ...{ method, url, ...(payload !== undefined && { payload }) },
+        headers: {
+          ...headers,
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          ...(tenant !== undefined && { "cray-tenant-name": tenant }),
+        },
+      });
+      const isJson = /json/.test(String(answer.headers["content-type"])) && answer.body !== "";
+      const { statusCode: status, body: text } = answer;
+      return { status, headers: answer.headers, text, body: isJson ? JSON.parse(text) : undefined };
+    },
+    close: async () => {
+      await app.close();
+      await house.db.destroy();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
