@@ -11,7 +11,7 @@ import { registerBootprep } from "../../../src/api/native/bootprep.ts";
 import { answerProblems } from "../../../src/api/problem.ts";
 import { registerService } from "../../../src/api/service.ts";
 import { run } from "../../../src/lib/exec.ts";
-import type { Image } from "../../../src/image/index.ts";
+import { plantImage } from "../../../src/image/plant-image.ts";
 import { advanceRuns, bootprepParts } from "../../../src/server/bootprep.ts";
 import { readConfig } from "../../../src/server/config.ts";
 import { advanceConfigurationSessions } from "../../../src/server/configuration-sessions.ts";
@@ -54,7 +54,7 @@ export async function openStandIn(surroundings: Surroundings = {}): Promise<Stan
       for (const { id, image, status } of await house.builds.list({ limit: 100 })) {
         if (status !== "pending" && status !== "running") continue;
         const imageId = randomUUID();
-        await house.images.publish(plantedImage(imageId, image));
+        await house.images.publish(plantImage(imageId, image));
         await house.builds.finish(id, { imageId });
       }
     },
@@ -65,32 +65,10 @@ export async function openStandIn(surroundings: Surroundings = {}): Promise<Stan
   };
 }
 
-const digests = { sha256: "0".repeat(64), md5: "e".repeat(32), size: 1 };
-
-export function plantedImage(id: string, name: string): Image {
-  return {
-    ...{ id, name, created: "2026-01-01T00:00:00Z", arch: "x86_64", buildId: id, build: id, layers: [], chain: "" },
-    ...{
-      outputs: ["squashfs"],
-      locks: {},
-      tools: {},
-      documents: {},
-      artifacts: { rootfs: digests, manifest: digests },
-    },
-    ...{
-      packageSource: { suite: "bookworm", components: ["main"] },
-      initrd: undefined,
-      kernelParameters: "",
-      epoch: 0,
-    },
-    ...{ recipe: undefined, base: undefined, checks: [], commits: [], verdict: "none" },
-  };
-}
-
 /** A recipe of a root tree that is an archive; nobody looks into it. */
 export async function plantRecipe(house: House, name: string) {
   const spec = {
-    ...{ name, arch: "x86_64" as const, from: { archive: `blob:${digests.sha256}` } },
+    ...{ name, arch: "x86_64" as const, from: { archive: `blob:${"0".repeat(64)}` } },
     ...{ layers: [], outputs: ["squashfs" as const], checks: [], epoch: 0 },
   };
   return (await house.images.putRecipe({ spec, digest: name, files: [] })).recipe;
