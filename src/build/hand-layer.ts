@@ -7,6 +7,7 @@ import { normalise } from "./normalise.ts";
 import { exchangeOf, treeOf, writeScaffold, type Sandbox } from "./sandbox/sandbox.ts";
 import { digestLayer } from "./tree/archive.ts";
 import { changesIn, type Change } from "./tree/changes.ts";
+import { openStack } from "./tree/stack.ts";
 import { pruneUnchanged } from "./tree/prune.ts";
 import { removeHistories } from "./shell-histories.ts";
 import { sandboxOf, type BuildContext } from "./work.ts";
@@ -52,7 +53,7 @@ export async function handSandbox(
   await rm(lent, { recursive: true, force: true });
   const nothing = { aptSources: [], aptOptions: [], resolvConf: undefined };
   const scaffold = network ? await scaffoldFor(tree.packageSource, context) : nothing;
-  await writeScaffold(lent, { ...scaffold, buildsKernelModules }, lowerOf(tree, context));
+  await writeScaffold(lent, { ...scaffold, buildsKernelModules }, openStack(lowerOf(tree, context)));
   await mkdir(exchangeOf(sandbox), { recursive: true });
   return {
     ...sandbox,

@@ -16,6 +16,7 @@ import { stageRelease } from "./layer/release.ts";
 import { applyScriptLayer } from "./layer/script.ts";
 import { writeScaffold, type Sandbox, type Scaffold } from "./sandbox/sandbox.ts";
 import type { LayerStep, PlannedTreeStep, TreeStep } from "./types.ts";
+import { stackOf } from "./view-tree.ts";
 import { sandboxOf, streamedRun, type BuildContext, type Tree, type Work } from "./work.ts";
 
 /** A layer in the making. */
@@ -36,7 +37,8 @@ export async function makeLayer(making: Making, work: Work): Promise<string | un
   const { context } = work;
   const epoch = Number(planned.inputs["epoch"]);
   const options = streamedRun(work);
-  const sandbox: Sandbox = { ...sandboxOf(below.layers, folder, context), changes: { kind: "keep", upper } };
+  const sandbox = { ...sandboxOf(below.layers, folder, context), changes: { kind: "keep", upper } as const };
+  const tree = stackOf(below.layers, context);
   switch (step.kind) {
     case "base": {
       const base = baseOf(step.recipe, context.settings);
@@ -46,12 +48,12 @@ export async function makeLayer(making: Making, work: Work): Promise<string | un
     }
     case "files": {
       const files = overlayFiles(step.recipe, step.folder);
-      await layOver((staging) => stageRecipeFiles(files, context.blobs, staging), sandbox, options);
+      await layOver((staging) => stageRecipeFiles(files, context.blobs, staging), sandbox, tree, options);
       return undefined;
     }
     case "release": {
       const release = { name: step.name, buildId: buildIdOf(key), commits: step.commits, epoch };
-      await layOver((staging) => stageRelease(release, staging), sandbox, options);
+      await layOver((staging) => stageRelease(release, staging), sandbox, tree, options);
       return undefined;
     }
     default:
@@ -96,7 +98,7 @@ async function changeTree(step: ChangeStep, epoch: number, sandbox: Sandbox, wor
  * managers download is kept, so that the layer can be made again from exactly that.
  */
 async function onScaffold(
-  { step, planned, folder }: Making,
+  { step, planned, below, folder }: Making,
   sandbox: Sandbox,
   work: Work,
   change: (sandbox: Sandbox) => Promise<void>,
@@ -109,8 +111,7 @@ async function onScaffold(
   const sources =
     recorded === undefined ? {} : await offerPackages(await filesOf(recorded.digest, work), sandbox, options);
   const lent = join(folder, "scaffold");
-  const lower = sandbox.lower.map((layer) => join(sandbox.layers, layer));
-  await writeScaffold(lent, await keepDownloads({ ...scaffold, ...sources }, sandbox), lower);
+  await writeScaffold(lent, await keepDownloads({ ...scaffold, ...sources }, sandbox), stackOf(below.layers, context));
   await change({ ...sandbox, lower: [lent, ...sandbox.lower], devices: true, network: true });
   return keepDownloaded(sandbox, work);
 }

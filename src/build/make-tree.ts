@@ -11,9 +11,11 @@ import { normalise } from "./normalise.ts";
 import { imageBelow } from "./steps.ts";
 import { digestLayer } from "./tree/archive.ts";
 import { pruneUnchanged } from "./tree/prune.ts";
+import { readLayer } from "./tree/layer-reading.ts";
+import { listLayer } from "./tree/listing.ts";
 import { openStack } from "./tree/stack.ts";
 import type { LayerStep, PlannedTreeStep, TreeStep } from "./types.ts";
-import { readAhead } from "./view-tree.ts";
+import { keepListing, stackOf, readAhead } from "./view-tree.ts";
 import type { Tree, Work } from "./work.ts";
 
 /** Makes the tree, a layer for each step that changes it. */
@@ -93,14 +95,18 @@ async function commit(
   step: LayerStep,
   { inputs }: PlannedTreeStep,
   below: Tree,
-  { context }: Work,
+  work: Work,
 ): Promise<Made> {
-  const lower = [...below.layers, context.layers.empty].map((layer) => join(context.layers.root, layer));
+  const { layers } = work.context;
+  const lower = [...below.layers, layers.empty].map((layer) => join(layers.root, layer));
   await normalise(upper, Number(inputs["epoch"]), step.kind === "base");
-  await pruneUnchanged(upper, lower);
+  const reading = await readLayer(upper, stackOf(below.layers, work.context));
+  await pruneUnchanged(upper, lower, reading);
   if ((await readdir(upper)).length === 0) return { chain: below.chain };
-  const { diffId } = await digestLayer(upper, lower);
-  await context.layers.commit(upper, diffId);
+  const { diffId } = await digestLayer(upper, lower, reading);
+  // A base is large, and other steps go on while it is listed.
+  if (step.kind !== "base") await keepListing(diffId, work, () => listLayer(upper, work.signal, reading));
+  await layers.commit(upper, diffId);
   return { chain: chainWith(below.chain, diffId), layer: diffId };
 }
 

@@ -1,5 +1,6 @@
 import { Recent } from "../lib/recent.ts";
 import type { Pack } from "./output/squashfs/pack-index.ts";
+import type { BytePath } from "./tree/byte-paths.ts";
 import type { LayerEntry } from "./tree/listing.ts";
 import type { TreeNode } from "./tree/view.ts";
 
@@ -11,11 +12,19 @@ export interface ReadLayers {
   readonly packs: Recent<Pack>;
   /** By the diff IDs of all layers. */
   readonly views: Recent<TreeNode>;
+  /** Of a layer's folders those, as paths in it, that hide what is below; by the layer's own folder. */
+  readonly opaque: Recent<ReadonlySet<BytePath>>;
 }
 
 /** Entries. One of a listing takes some 260 bytes; views are made of those. */
 const keptEntries = 400_000;
+const keptLayers = 10_000;
 
 export function noneRead(): ReadLayers {
-  return { listings: new Recent(keptEntries), packs: new Recent(keptEntries), views: new Recent(keptEntries) };
+  return {
+    listings: new Recent(keptEntries),
+    packs: new Recent(keptEntries),
+    views: new Recent(keptEntries),
+    opaque: new Recent(keptLayers),
+  };
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { findOfLayer, keepOfLayer } from "./keep-step.ts";
 import { openPack, type Pack } from "./output/squashfs/pack-index.ts";
 import { listingText, listLayer, parseListing, type LayerEntry } from "./tree/listing.ts";
+import { openStack, type Stack } from "./tree/stack.ts";
 import { overlay, type ListedLayer, type TreeNode } from "./tree/view.ts";
 import type { BuildContext, Tree, Work } from "./work.ts";
 
@@ -25,24 +26,46 @@ export function lazyView(tree: Pick<Tree, "layers">, work: Work): LazyView {
 
 /** By the listings of the layers, each of which is made once. */
 async function viewTree({ layers }: Pick<Tree, "layers">, work: Work): Promise<TreeView> {
-  const { context } = work;
+  const { context, signal } = work;
   const listed: ViewedLayer[] = [];
   // What is undone and done again is the same layer twice.
   for (const diffId of new Set(layers)) {
     const folder = join(context.layers.root, diffId);
-    const { sha256 } = await keepOfLayer("listing", diffId, work, async () =>
-      context.blobs.putBytes(listingText(await listLayer(folder, work.signal))),
-    );
-    listed.push({ diffId, folder, entries: await readListing(sha256, context) });
+    listed.push({ diffId, folder, entries: await keepListing(diffId, work, () => listLayer(folder, signal)) });
   }
   return { root: viewOf(listed, context), layers: listed };
 }
 
-async function readListing(sha256: string, { read, blobs }: BuildContext): Promise<readonly LayerEntry[]> {
+/** The listing of a layer, which `list` makes where there is none. */
+export async function keepListing(
+  diffId: string,
+  work: Work,
+  list: () => Promise<readonly LayerEntry[]>,
+): Promise<readonly LayerEntry[]> {
+  const { context } = work;
+  const { sha256 } = await keepOfLayer("listing", diffId, work, async () =>
+    context.blobs.putBytes(listingText(await list())),
+  );
+  return readListing(diffId, sha256, context);
+}
+
+/** The tree of layers that are kept, the topmost first, without a mount. */
+export function stackOf(diffIds: readonly string[], { layers, read }: Pick<BuildContext, "layers" | "read">): Stack {
+  const folders = [...diffIds, layers.empty].map((name) => join(layers.root, name));
+  return openStack(folders, (folder) => read.opaque.get(folder));
+}
+
+async function readListing(
+  diffId: string,
+  sha256: string,
+  { read, blobs, layers }: BuildContext,
+): Promise<readonly LayerEntry[]> {
   const known = read.listings.get(sha256);
   if (known !== undefined) return known;
   const entries = parseListing(await readFile(blobs.path(sha256), "utf8"));
   read.listings.put(sha256, entries, entries.length);
+  const opaque = entries.flatMap((entry) => ("opaque" in entry ? [entry.path] : []));
+  read.opaque.put(join(layers.root, diffId), new Set(opaque), 1);
   return entries;
 }
 
@@ -86,7 +109,7 @@ export async function readAhead({ layers }: Pick<Tree, "layers">, { context, sig
       if (listing === undefined || content === undefined || signal.aborted) return;
       readPack(content.sha256, context);
       const folder = join(context.layers.root, diffId);
-      listed.push({ diffId, folder, entries: await readListing(listing.sha256, context) });
+      listed.push({ diffId, folder, entries: await readListing(diffId, listing.sha256, context) });
     }
     if (listed.length > 0) viewOf(listed, context);
   } catch {

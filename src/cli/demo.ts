@@ -9,7 +9,6 @@ import type { Verdict } from "../compliance/index.ts";
 import type { Image, Recipe } from "../image/index.ts";
 import { clock } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
-import { start } from "../lib/exec.ts";
 import type { Node } from "../node/index.ts";
 import type { Boot } from "../telemetry/index.ts";
 import { runBootprep } from "./bootprep.ts";
@@ -87,6 +86,8 @@ async function startServer(data: string, keep: boolean): Promise<{ client: Clien
   const client = openClient(`unix:${join(data, "netkiln.sock")}`, undefined);
   const argv = [join(project, "bin/netkiln"), "serve", "--data", data, "--node-door", "127.0.0.1:0"] as const;
   const log = join(data, "server.log");
+  // Loaded only here: it would take every other command a quarter of its start.
+  const { start } = await import("../lib/exec.ts");
   const server = start(argv, { logFile: log, dieWithParent: !keep });
   let ended = false;
   void server.ended.then(() => (ended = true));

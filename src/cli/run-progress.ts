@@ -5,7 +5,9 @@ import { fromErrorRecord, NetkilnError } from "../lib/errors.ts";
 import type { Session } from "./command.ts";
 import { formatSeconds, paint, printJson, type Output } from "./output.ts";
 
-const pollMs = 100;
+const retryMs = 100;
+/** Seconds between two looks at what is under way when nothing happens: the time that is shown goes on. */
+const lookSeconds = 1;
 /** Seconds after which a build that nobody has taken is worth a word. */
 const untakenSeconds = 5;
 /** How long a server that went away is waited for: it may be restarting, and its run goes on then. */
@@ -17,10 +19,12 @@ export async function followRun(first: Run, session: Session): Promise<Run> {
   const shown = new Map<string, string>();
   const started = clock.now().getTime();
   let run = first;
+  let seen = 0;
   for (;;) {
     if (!output.json) await showRun(run, shown, started, session);
     if (run.status !== "running") break;
-    await clock.sleep(pollMs);
+    const builds = run.items.flatMap(({ build }) => (build === undefined ? [] : [`build:${build}`]));
+    seen = await untilNews([`run:${run.id}`, ...builds], seen, session);
     run = await patiently(session, () => session.client.get<Run>(`/bootprep/runs/${run.id}`));
   }
   if (output.json) printJson(output, run);
@@ -60,9 +64,18 @@ export async function patiently<T>(session: Session, ask: () => Promise<T>): Pro
       const away = error instanceof NetkilnError && error.code === "unreachable";
       if (!away || clock.now().getTime() > deadline) throw error;
       session.output.status("the server is away; waiting for it");
-      await clock.sleep(pollMs);
+      await clock.sleep(retryMs);
     }
   }
+}
+
+/** Waits until something has happened to one of the subjects after the event `seen`; returns the last that has. */
+async function untilNews(subjects: readonly string[], seen: number, session: Session): Promise<number> {
+  const query = new URLSearchParams(subjects.map((subject): [string, string] => ["subject", subject]));
+  query.set("after", String(seen));
+  query.set("wait", String(lookSeconds));
+  const { next } = await patiently(session, () => session.client.get<{ next: number }>(`/events?${query}`));
+  return next;
 }
 
 async function showRun(run: Run, shown: Map<string, string>, started: number, session: Session): Promise<void> {
@@ -100,6 +113,7 @@ export async function followBuild(first: Build, session: Session): Promise<Build
   const { output } = session;
   const shown = new Map<string, string>();
   const started = clock.now().getTime();
+  let seen = 0;
   for (;;) {
     if (!output.json) {
       const running = await showBuild({ name: first.image }, first.id, shown, session);
@@ -113,7 +127,7 @@ export async function followBuild(first: Build, session: Session): Promise<Build
       else printJson(output, build);
       return build;
     }
-    await clock.sleep(pollMs);
+    seen = await untilNews([`build:${first.id}`], seen, session);
   }
 }
 

@@ -133,3 +133,19 @@ test("a login goes to its repository, and nowhere else", async () => {
   assert.deepEqual(new Set(seen), new Set([`Basic ${Buffer.from("crayvcs:secret").toString("base64")}`, undefined]));
   server.close();
 });
+
+test("a folder that becomes a repository of its own counts as one from then on", async () => {
+  const inner = join(repository, "inner");
+  await mkdir(inner);
+  await writeFile(join(inner, "site.yml"), "outer\n");
+  const outer = await commit("outer", 1_700_000_300);
+  assert.equal(await git.resolve(inner, { branch: "HEAD" }), outer);
+  const env = { HOME: folder };
+  await run(["git", "init", "-q", "-b", "main", inner], { env });
+  await run(["git", "-C", inner, "add", "-A"], { env });
+  const identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+  await run(["git", "-C", inner, ...identity, "commit", "-q", "-m", "inner"], { env });
+  const own = (await run(["git", "-C", inner, "rev-parse", "HEAD"], { env })).stdout.trim();
+  assert.equal(await git.resolve(inner, { branch: "HEAD" }), own);
+  assert.equal(await git.read(inner, own, "site.yml"), "outer\n");
+});

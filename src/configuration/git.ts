@@ -1,5 +1,5 @@
-import { mkdir, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { clock } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
@@ -82,6 +82,8 @@ export function openGitStore(
 ): GitStore & RepositoryFolders & RepositoryBranches {
   const { timeoutMs = remoteTimeoutMs, loginFor = async () => undefined, servedFrom = () => undefined } = options;
   const fetches = new SingleFlight<Place>();
+  const openLocal = localPlaces();
+  const searches = new SingleFlight<string | undefined>();
 
   const open = async (wanted: string, fresh: boolean): Promise<Place> => {
     const url = servedFrom(wanted) ?? wanted;
@@ -122,7 +124,10 @@ export function openGitStore(
     },
     resolve: async (url, reference) => {
       const place = await open(url, "branch" in reference);
-      const found = await findCommit(place, reference);
+      // The layers of a configuration mostly name one branch of one repository, and all ask at once.
+      const found = await searches.run(`${place.directory}\0${JSON.stringify(reference)}`, () =>
+        findCommit(place, reference),
+      );
       // A commit that a mirror lacks may be newer than its last fetch.
       const commit = found ?? (await findCommit(await open(url, true), reference));
       if (commit !== undefined) return commit;
@@ -172,10 +177,28 @@ function localPath(url: string): string | undefined {
   return url.startsWith("/") ? url : undefined;
 }
 
-async function openLocal(url: string, path: string): Promise<Place> {
-  if ((await stat(path).catch(() => undefined))?.isDirectory() !== true) {
-    throw new NetkilnError("not_found", `${shown(url)} is not a folder on this machine`);
+/** Folders on this machine, and what a folder is of its repository as long as that is the same one. */
+function localPlaces(): (url: string, path: string) => Promise<Place> {
+  const ask = remembered(async (url, path, _repository) => askPlace(url, path));
+  return async (url, path) => {
+    if ((await stat(path).catch(() => undefined))?.isDirectory() !== true) {
+      throw new NetkilnError("not_found", `${shown(url)} is not a folder on this machine`);
+    }
+    const repository = await nearestRepository(path);
+    return repository === undefined ? askPlace(url, path) : ask(url, path, repository);
+  };
+}
+
+/** Tells repositories apart in which a folder may be; undefined where git has to look itself, as in bare ones. */
+async function nearestRepository(path: string): Promise<string | undefined> {
+  for (let folder = await realpath(path); ; folder = dirname(folder)) {
+    const found = await stat(join(folder, ".git"), { bigint: true }).catch(() => undefined);
+    if (found !== undefined) return [folder, found.dev, found.ino].join(" ");
+    if (folder === dirname(folder)) return undefined;
   }
+}
+
+async function askPlace(url: string, path: string): Promise<Place> {
   const prefix = await git(path, "rev-parse", "--show-prefix").catch((): never => {
     throw new NetkilnError("invalid_input", `${shown(url)} is not in a git repository`, {
       hint: `make one: git -C ${path} init && git -C ${path} add . && git -C ${path} commit -m first`,

@@ -1,5 +1,5 @@
 import { clock, timestamp } from "../lib/clock.ts";
-import { sql, type Database, type Migration } from "../lib/db.ts";
+import { sql, watchChanges, type ChangeWatch, type Database, type Migration } from "../lib/db.ts";
 import type { ErrorRecord } from "../lib/errors.ts";
 import { isKnownDead } from "../lib/process.ts";
 
@@ -71,6 +71,8 @@ export interface JobStore {
   /** Gives a job back unfinished, as on an orderly stop. */
   release(id: string, owner: string): Promise<void>;
   countUnfinished(kind: string): Promise<number>;
+  /** Of all that is in the database. */
+  changes(): ChangeWatch;
 }
 
 export function openJobStore(database: Database): JobStore {
@@ -151,6 +153,7 @@ export function openJobStore(database: Database): JobStore {
         .set((eb) => ({ state: "ready", owner: null, lease_until: null, attempt: eb("attempt", "-", 1) }))
         .execute();
     },
+    changes: () => watchChanges(database),
     countUnfinished: async (kind) => {
       const row = await db
         .selectFrom("job")

@@ -1,10 +1,10 @@
-import { clock } from "../lib/clock.ts";
 import { toErrorRecord, type ErrorRecord } from "../lib/errors.ts";
 import { log } from "../lib/log.ts";
 import { processName } from "../lib/process.ts";
 import type { Job, JobStore } from "./store.ts";
 
-const idleMs = 100;
+/** Nothing tells that a lease ran out. */
+const idleMs = 1000;
 const heartbeatMs = 3000;
 
 export interface Handler {
@@ -22,10 +22,11 @@ export async function workOn(
 ): Promise<void> {
   const owner = processName();
   const running = new Set<Promise<void>>();
+  const changes = jobs.changes();
   while (!signal.aborted) {
     const job = running.size < limit ? await jobs.claim(kind, owner) : undefined;
     if (job === undefined) {
-      await clock.sleep(idleMs, signal).catch(() => undefined);
+      await changes.next(idleMs, signal);
       continue;
     }
     const task = runJob(jobs, owner, job, handler, signal)

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { Kysely, SqliteDialect } from "kysely";
 import { Migrator, type Migration } from "kysely/migration";
+import { clock } from "./clock.ts";
 import { NetkilnError } from "./errors.ts";
 
 export type { Kysely, Generated, RawBuilder, Selectable, SelectQueryBuilder } from "kysely";
@@ -55,6 +56,35 @@ export function prepareRead<Row>(db: Database, query: string): (...values: reado
   return (...values) => {
     statement ??= (readers.get(db) as () => DatabaseSync)().prepare(query);
     return statement.all(...values) as Row[];
+  };
+}
+
+/** Tells who waits for what others write. */
+export interface ChangeWatch {
+  /** Waits until somebody, in whatever process, has committed something since the last call, or the time is over. */
+  next(atMostMs: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** A look costs some microseconds: it asks SQLite's counter of commits and no table (https://sqlite.org/pragma.html). */
+const lookMs = 10;
+
+export function watchChanges(db: Database): ChangeWatch {
+  // The changes of its own connection, which the counter leaves out, matter in memory, where there is no other one.
+  const counters = "select data_version + total_changes() as count from pragma_data_version()";
+  const read = prepareRead<{ readonly count: number }>(db, counters);
+  const look = () => read()[0]?.count;
+  let seen = look();
+  return {
+    next: async (atMostMs, signal) => {
+      const deadline = clock.now().getTime() + atMostMs;
+      for (;;) {
+        await clock.sleep(lookMs, signal).catch(() => undefined);
+        const count = look();
+        if (count === seen && signal?.aborted !== true && clock.now().getTime() < deadline) continue;
+        seen = count;
+        return;
+      }
+    },
   };
 }
 

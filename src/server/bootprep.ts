@@ -20,7 +20,7 @@ import type { GitFile } from "../configuration/index.ts";
 import { s3Path, type Image } from "../image/index.ts";
 import type { ConfigurationContent } from "../configuration/index.ts";
 import { NetkilnError, toErrorRecord } from "../lib/errors.ts";
-import { clock } from "../lib/clock.ts";
+import { watchChanges } from "../lib/db.ts";
 import { canonicalJson } from "../lib/files.ts";
 import { log } from "../lib/log.ts";
 import { parseTemplate, type SessionTemplate } from "../orchestration/index.ts";
@@ -266,13 +266,14 @@ async function takeSteps(run: Run, plan: Plan, house: House): Promise<void> {
   for (const item of changed) await house.events.record(`run:${run.id}`, "item", { ...item });
 }
 
-const runPeriodMs = 100;
+const runPeriodMs = 1000;
 
 /** Carries unfinished runs on until `signal`; whatever state a crash left them in is where they go on. */
 export async function carryRunsOn(house: House, signal: AbortSignal): Promise<void> {
+  const changes = watchChanges(house.db);
   while (!signal.aborted) {
     await advanceRuns(house).catch((error: unknown) => log.error({ error }, "runs cannot go on"));
-    await clock.sleep(runPeriodMs, signal).catch(() => undefined);
+    await changes.next(runPeriodMs, signal);
   }
 }
 

@@ -1,5 +1,5 @@
 import { timestamp } from "../lib/clock.ts";
-import { sql, type Database, type Generated, type Migration } from "../lib/db.ts";
+import { sql, watchChanges, type ChangeWatch, type Database, type Generated, type Migration } from "../lib/db.ts";
 
 type Tables = {
   event: { id: Generated<number>; time: string; subject: string; kind: string; data: string };
@@ -32,13 +32,16 @@ export interface Event {
 
 export interface EventStore {
   record(subject: string, kind: string, data?: Readonly<Record<string, unknown>>): Promise<void>;
-  /** Events after `after`, oldest first. */
-  list(query: { subject?: string | undefined; after?: number; limit: number }): Promise<Event[]>;
+  /** Events after `after`, oldest first; of one subject, of several, or of all. */
+  list(query: { subject?: string | readonly string[] | undefined; after?: number; limit: number }): Promise<Event[]>;
+  /** Of all that is in the database. */
+  changes(): ChangeWatch;
 }
 
 export function openEventStore(database: Database): EventStore {
   const db = database.withTables<Tables>();
   return {
+    changes: () => watchChanges(database),
     record: async (subject, kind, data = {}) => {
       await db
         .insertInto("event")
@@ -50,7 +53,7 @@ export function openEventStore(database: Database): EventStore {
         .selectFrom("event")
         .selectAll()
         .where("id", ">", after)
-        .$if(subject !== undefined, (query) => query.where("subject", "=", subject ?? ""))
+        .$if(subject !== undefined, (query) => query.where("subject", "in", [subject ?? []].flat()))
         .orderBy(sql.ref("id"))
         .limit(limit)
         .execute();

@@ -20,6 +20,7 @@ import { applyScriptLayer } from "../../src/build/layer/script.ts";
 import { normalise } from "../../src/build/normalise.ts";
 import { writeScaffold, type Sandbox, type Scaffold } from "../../src/build/sandbox/sandbox.ts";
 import { digestLayer } from "../../src/build/tree/archive.ts";
+import { openStack } from "../../src/build/tree/stack.ts";
 import { pruneUnchanged } from "../../src/build/tree/prune.ts";
 import { openGitStore } from "../../src/configuration/index.ts";
 import type { Recipe } from "../../src/image/index.ts";
@@ -80,7 +81,7 @@ describe("layers on a tree", { timeout: 1_500_000 }, () => {
     };
     const parts = typeof scaffold === "function" ? await scaffold(bare) : scaffold;
     const resolvConf = network ? await readFile("/etc/resolv.conf", "utf8") : undefined;
-    await writeScaffold(scaffolding, { aptSources: [], aptOptions: [], resolvConf, ...parts }, lower);
+    await writeScaffold(scaffolding, { aptSources: [], aptOptions: [], resolvConf, ...parts }, openStack(lower));
     log = [];
     return {
       upper,

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { run } from "../../lib/exec.ts";
+import { openStack } from "../tree/stack.ts";
 import { writeScaffold, type Scaffold } from "./scaffold.ts";
 
 const root = await mkdtemp(join(tmpdir(), "netkiln-scaffold-"));
@@ -25,7 +26,7 @@ async function filesFor(tree: Readonly<Record<string, string>>, more: Partial<Sc
   }
   await run(["chmod", "0555", join(lower, "etc")]);
   await utimes(join(lower, "etc"), 1000, 1000);
-  await writeScaffold(directory, { ...scaffold, ...more }, [lower]);
+  await writeScaffold(directory, { ...scaffold, ...more }, openStack([lower]));
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile());
   return { directory, files: files.map((file) => join(file.parentPath, file.name).slice(directory.length + 1)).sort() };

@@ -1,7 +1,7 @@
 import { chmod, chown, mkdir, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { packageManagerOf } from "../tree/package-manager.ts";
-import { openStack, wholeSeconds, type Stack } from "../tree/stack.ts";
+import { wholeSeconds, type Stack } from "../tree/stack.ts";
 
 export interface Scaffold {
   /** Lines of an apt sources list, for layers that install packages; empty for none. */
@@ -38,16 +38,11 @@ esac
 /**
  * Writes the layer that stands on top of the tree while a layer is made and is not part of the image: no daemon may
  * start (policy-rc.d, exit 101, https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt), names
- * resolve, and the package manager knows the build's sources. `lower` are the tree's layers, absolute, the topmost
- * first: folders that the tree has look as they do there, and what a layer copies up is not changed by it.
+ * resolve, and the package manager knows the build's sources. Folders that the tree has look as they do there, and what
+ * a layer copies up is not changed by it.
  */
-export async function writeScaffold(
-  directory: string,
-  scaffold: Scaffold,
-  lower: readonly string[] = [],
-): Promise<void> {
-  const tree = openStack(lower);
-  const manager = lower.length === 0 ? "apt" : await packageManagerOf(tree);
+export async function writeScaffold(directory: string, scaffold: Scaffold, tree: Stack): Promise<void> {
+  const manager = await packageManagerOf(tree);
   const files = [...(scaffold.files ?? [])];
   if (manager === "apt") {
     files.push(

@@ -3,9 +3,10 @@ import { closeSync, openSync, readdirSync, readlinkSync, readSync, type BigIntSt
 import { setImmediate } from "node:timers/promises";
 import { NetkilnError } from "../../lib/errors.ts";
 import { toBuffer, toBytePath, toText, type BytePath } from "./byte-paths.ts";
+import { readLayer, type LayerReading } from "./layer-reading.ts";
 import { deviceOf, isWhiteout, lookAt, openStack, wholeSeconds, type Stack } from "./stack.ts";
 import { blockSize, paddingOf, tarHeaders, type TarEntry } from "./tar.ts";
-import { foreignToArchives, isOpaque, readXattrs, xattrsOfTree, type Xattrs } from "./xattrs.ts";
+import { foreignToArchives, isOpaque, xattrsOfTree, type Xattrs } from "./xattrs.ts";
 
 /** Large enough that a call costs little for its bytes, small enough that the event loop gets its turn. */
 const chunkSize = 1 << 20;
@@ -27,10 +28,14 @@ const opaqueMark = ".wh..wh..opq";
  * Throws `invalid_input` for what an archive cannot say: names that begin with `.wh.`, and what overlayfs alone
  * understands (redirect, metacopy).
  */
-export async function* archiveLayer(upper: string, lower: readonly string[]): AsyncGenerator<Buffer> {
+export async function* archiveLayer(
+  upper: string,
+  lower: readonly string[],
+  known?: LayerReading,
+): AsyncGenerator<Buffer> {
   let pieces: Buffer[] = [];
   let size = 0;
-  for await (const piece of layerPieces(upper, lower)) {
+  for await (const piece of layerPieces(upper, known ?? (await readLayer(upper, openStack(lower))))) {
     pieces.push(piece);
     size += piece.length;
     if (size < chunkSize) continue;
@@ -47,10 +52,11 @@ export async function* archiveLayer(upper: string, lower: readonly string[]): As
 export async function digestLayer(
   upper: string,
   lower: readonly string[],
+  known?: LayerReading,
 ): Promise<{ readonly diffId: string; readonly size: number }> {
   const hash = createHash("sha256");
   let size = 0;
-  for await (const chunk of archiveLayer(upper, lower)) {
+  for await (const chunk of archiveLayer(upper, lower, known)) {
     hash.update(chunk);
     size += chunk.length;
   }
@@ -66,9 +72,9 @@ interface Source {
   readonly links: Map<bigint, BytePath>;
 }
 
-async function* layerPieces(upper: string, lower: readonly string[]): AsyncGenerator<Buffer> {
+async function* layerPieces(upper: string, { below, xattrs }: LayerReading): AsyncGenerator<Buffer> {
   const root = toBytePath(upper);
-  const source: Source = { root, below: openStack(lower), xattrs: await readXattrs(upper), links: new Map() };
+  const source: Source = { root, below, xattrs: new Map(xattrs), links: new Map() };
   yield* folderPieces("", statsOf(root), source);
   for (const path of source.xattrs.keys()) {
     throw refusal(path.slice(root.length), "has extended attributes, and a name that is not UTF-8");

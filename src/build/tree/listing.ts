@@ -3,6 +3,7 @@ import { closeSync, constants, openSync, readdirSync, readlinkSync, readSync, ty
 import { setImmediate } from "node:timers/promises";
 import { NetkilnError } from "../../lib/errors.ts";
 import { toBuffer, toBytePath, toText, type BytePath } from "./byte-paths.ts";
+import type { LayerReading } from "./layer-reading.ts";
 import { deviceOf, isWhiteout, lookAt, wholeSeconds, type DeviceNumber } from "./stack.ts";
 import { isOpaque, readXattrs, xattrsOfTree, type Xattrs } from "./xattrs.ts";
 
@@ -52,9 +53,13 @@ const bytesPerLook = 16 << 10;
  * upper directory that is not mounted and that nobody writes to. A socket counts as a whiteout: layers hold none, and
  * what it hides is gone. `signal` is looked at whenever the event loop has had its turn.
  */
-export async function listLayer(layer: string, signal?: Pick<AbortSignal, "throwIfAborted">): Promise<LayerEntry[]> {
+export async function listLayer(
+  layer: string,
+  signal?: Pick<AbortSignal, "throwIfAborted">,
+  known?: Pick<LayerReading, "xattrs">,
+): Promise<LayerEntry[]> {
   const root = toBytePath(layer);
-  const xattrs = await readXattrs(layer);
+  const xattrs = known?.xattrs ?? (await readXattrs(layer));
   const entries: LayerEntry[] = [];
   const inodes = new Map<bigint, Entry>();
   let read = 0;

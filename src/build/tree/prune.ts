@@ -2,8 +2,9 @@ import { closeSync, lutimesSync, openSync, readdirSync, readlinkSync, readSync, 
 import type { BigIntStats } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { isText, toBuffer, toBytePath, toText, type BytePath } from "./byte-paths.ts";
+import { readLayer, type LayerReading } from "./layer-reading.ts";
 import { isWhiteout, lookAt, openStack, wholeSeconds, type Found, type Stack } from "./stack.ts";
-import { isOpaque, readXattrs, readXattrsOf, removeOpaque, xattrsOfTree, type Xattrs } from "./xattrs.ts";
+import { isOpaque, readXattrsOf, removeOpaque, xattrsOfTree, type Xattrs } from "./xattrs.ts";
 
 /**
  * Takes out of an overlayfs upper directory what says nothing new, so that the same change is the same layer however
@@ -13,14 +14,16 @@ import { isOpaque, readXattrs, readXattrsOf, removeOpaque, xattrsOfTree, type Xa
  * gets the time that it has there: a temporary file that came and went leaves no trace.
  *
  * `upper` is not mounted and already normalised; `lower` are absolute folders, the topmost first. Of files linked to
- * each other all go or none. In doubt, what is there stays.
+ * each other all go or none. In doubt, what is there stays. What was read of the layer is then true of what is left.
  */
-export async function pruneUnchanged(upper: string, lower: readonly string[]): Promise<void> {
+export async function pruneUnchanged(upper: string, lower: readonly string[], known?: LayerReading): Promise<void> {
   if (lower.length === 0) return;
-  const tree = await readTree("", toBytePath(upper), openStack(lower), await readXattrs(upper));
+  const { below, xattrs } = known ?? (await readLayer(upper, openStack(lower)));
+  const tree = await readTree("", toBytePath(upper), below, xattrs);
   const nodes = flat(tree);
   const marked = nodes.filter(({ inside, xattrs, place }) => inside !== undefined && isOpaque(xattrs) && isText(place));
   await removeOpaque(marked.map(({ place }) => toText(place)));
+  for (const { place } of marked) forget(place, "trusted.overlay.opaque", xattrs);
   const alike = nodes.filter((node): node is Pair => node.found !== undefined && sameAttributes(node, node.found));
   const lowerXattrs = await readXattrsOf(alike.map(({ found }) => toText(found.file)));
   const unchanged = new Set<Node>();
@@ -29,7 +32,13 @@ export async function pruneUnchanged(upper: string, lower: readonly string[]): P
     if (await sameContent(node)) unchanged.add(node);
   }
   for (const node of brokenGroups(nodes, unchanged)) unchanged.delete(node);
-  settle(tree, unchanged);
+  for (const place of settle(tree, unchanged)) xattrs.delete(place);
+}
+
+function forget(place: BytePath, name: string, all: Map<BytePath, Xattrs>): void {
+  const left = new Map([...(all.get(place) ?? [])].filter(([other]) => other !== name));
+  if (left.size === 0) all.delete(place);
+  else all.set(place, left);
 }
 
 /** Something in the upper directory, and what the layers below have in its place. */
@@ -114,22 +123,31 @@ function brokenGroups(nodes: readonly Node[], unchanged: ReadonlySet<Node>): Nod
   });
 }
 
-/** Removes what says nothing, from the innermost folder outwards; returns whether the node is gone. */
-function settle(node: Node, unchanged: ReadonlySet<Node>, isTop = true): boolean {
+/** Removes what says nothing, from the innermost folder outwards; returns what is gone. */
+function settle(tree: Node, unchanged: ReadonlySet<Node>): ReadonlySet<BytePath> {
+  const gone = new Set<BytePath>();
+  settleNode(tree, unchanged, gone, true);
+  return gone;
+}
+
+function settleNode(node: Node, unchanged: ReadonlySet<Node>, gone: Set<BytePath>, isTop = false): void {
   const place = toBuffer(node.place);
   if (!node.stats.isDirectory()) {
     const goes = isWhiteout(node.stats) || node.stats.isSocket() ? node.found === undefined : unchanged.has(node);
-    if (goes) unlinkSync(place);
-    return goes;
+    if (!goes) return;
+    unlinkSync(place);
+    gone.add(node.place);
+    return;
   }
-  if (node.inside === undefined) return false;
-  const left = node.inside.filter((part) => !settle(part, unchanged, false));
+  if (node.inside === undefined) return;
+  for (const part of node.inside) settleNode(part, unchanged, gone);
+  const left = node.inside.filter((part) => !gone.has(part.place));
   const below = node.found?.stats.isDirectory() === true ? node.found.stats : undefined;
   const sameNames = below !== undefined && left.every((part) => part.found !== undefined && !isWhiteout(part.stats));
   // Also where nothing changes: taking something out of a folder gives it a new time.
   const time = wholeSeconds(sameNames ? below : node.stats);
   lutimesSync(place, time, time);
-  if (isTop || left.length > 0 || !unchanged.has(node)) return false;
+  if (isTop || left.length > 0 || !unchanged.has(node)) return;
   rmdirSync(place);
-  return true;
+  gone.add(node.place);
 }

@@ -20,13 +20,19 @@ export interface Stack {
   topmost(path: BytePath): Promise<Found | undefined>;
 }
 
-/** `layers` are absolute folders, the topmost first; they may not change while the stack is in use. */
-export function openStack(layers: readonly string[]): Stack {
+/** Folders of a layer, as paths in it, that hide what the layers below have in them; undefined when nobody knows. */
+export type OpaqueFolders = (layer: string) => ReadonlySet<BytePath> | undefined;
+
+/**
+ * `layers` are absolute folders, the topmost first; they may not change while the stack is in use. What `opaque` knows
+ * need not be read.
+ */
+export function openStack(layers: readonly string[], opaque: OpaqueFolders = () => undefined): Stack {
   // Overlayfs wants two layers at least, so there may be empty ones below.
   const lowest = layers.findLastIndex((layer) => readdirSync(layer).length > 0);
-  let opaque: Promise<ReadonlySet<BytePath>> | undefined;
+  let found: Promise<ReadonlySet<BytePath>> | undefined;
   /** Read when first asked for, and not in the lowest layer: by far the largest, it has nothing below to hide. */
-  const opaqueFolders = () => (opaque ??= readOpaqueFolders(layers.slice(0, lowest)));
+  const opaqueFolders = () => (found ??= findOpaqueFolders(layers.slice(0, lowest), opaque));
   return {
     topmost: async (path) => {
       const parts = path.split("/").filter((part) => part !== "");
@@ -77,7 +83,15 @@ export function deviceOf(rdev: bigint): DeviceNumber {
   };
 }
 
-async function readOpaqueFolders(layers: readonly string[]): Promise<ReadonlySet<BytePath>> {
-  const xattrs = await readXattrs(...layers);
-  return new Set([...xattrs].filter(([, values]) => isOpaque(values)).map(([path]) => path));
+async function findOpaqueFolders(layers: readonly string[], opaque: OpaqueFolders): Promise<ReadonlySet<BytePath>> {
+  const found = new Set<BytePath>();
+  const unknown: string[] = [];
+  for (const layer of layers) {
+    const known = opaque(layer);
+    if (known === undefined) unknown.push(layer);
+    for (const path of known ?? []) found.add(`${toBytePath(layer)}/${path}`);
+  }
+  if (unknown.length === 0) return found;
+  for (const [path, xattrs] of await readXattrs(...unknown)) if (isOpaque(xattrs)) found.add(path);
+  return found;
 }

@@ -12,9 +12,23 @@ export interface FileParts {
   readonly parts: readonly Stretch[];
 }
 
+/** What one thread does: it digests the parts and, where there is an output, writes them into it. */
+export interface Task {
+  readonly parts: readonly Stretch[];
+  readonly algorithm: "sha256" | "md5";
+  readonly output?: string;
+}
+
+interface Done {
+  /** Lower-case hexadecimal. */
+  readonly digest: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
 /** What the thread answers. */
 export type Answer =
-  | { readonly digests: Digests }
+  | Done
   /** `code`: of the operating system, where it is its error. */
   | { readonly problem: string; readonly code?: string };
 
@@ -23,26 +37,41 @@ const smallFile = 8 << 20;
 const copiedAtOnce = 4 << 20;
 
 /**
- * Writes a file out of its parts, in a thread of its own where it is large: who waits for it has other things to do.
+ * Writes a file out of its parts, in threads of its own where it is large: who waits for it has other things to do. One
+ * writes; md5 takes as long as that and all else together, so that another one reads the parts for it.
  * Throws `internal` when a file that a part is from ends before it.
  */
-export async function writeParts(file: FileParts, signal?: AbortSignal): Promise<Digests> {
+export async function writeParts({ output, parts }: FileParts, signal?: AbortSignal): Promise<Digests> {
   signal?.throwIfAborted();
-  const size = file.parts.reduce((sum, part) => sum + ("bytes" in part ? part.bytes.length : part.length), 0);
-  return size <= smallFile ? copyParts(file) : copyInThread(file, signal);
+  const total = parts.reduce((sum, part) => sum + ("bytes" in part ? part.bytes.length : part.length), 0);
+  const stop = new AbortController();
+  const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  const does = total <= smallFile ? doTask : doInThread;
+  const tasks = [
+    does({ parts, algorithm: "sha256", output }, either),
+    does({ parts, algorithm: "md5" }, either),
+  ] as const;
+  try {
+    const [{ digest: sha256, size }, { digest: md5 }] = await Promise.all(tasks);
+    return { sha256, md5, size };
+  } catch (error) {
+    stop.abort(error);
+    await Promise.allSettled(tasks);
+    throw error;
+  }
 }
 
-async function copyInThread(file: FileParts, signal?: AbortSignal): Promise<Digests> {
-  const worker = new Worker(new URL("write-worker.ts", import.meta.url), { workerData: file });
-  const { promise, resolve, reject } = Promise.withResolvers<Digests>();
-  worker.on("message", (answer: Answer) => ("digests" in answer ? resolve(answer.digests) : reject(errorOf(answer))));
+async function doInThread(task: Task, signal: AbortSignal): Promise<Done> {
+  const worker = new Worker(new URL("write-worker.ts", import.meta.url), { workerData: task });
+  const { promise, resolve, reject } = Promise.withResolvers<Done>();
+  worker.on("message", (answer: Answer) => ("digest" in answer ? resolve(answer) : reject(errorOf(answer))));
   worker.on("error", reject);
-  const stop = () => reject(signal?.reason);
-  signal?.addEventListener("abort", stop, { once: true });
+  const stop = () => reject(signal.reason);
+  signal.addEventListener("abort", stop, { once: true });
   try {
     return await promise;
   } finally {
-    signal?.removeEventListener("abort", stop);
+    signal.removeEventListener("abort", stop);
     await worker.terminate();
   }
 }
@@ -52,21 +81,21 @@ function errorOf({ problem, code }: { readonly problem: string; readonly code?: 
 }
 
 /** The same in this thread. */
-export async function copyParts({ output, parts }: FileParts): Promise<Digests> {
-  const [sha256, md5] = [createHash("sha256"), createHash("md5")];
+export async function doTask({ parts, algorithm, output }: Task): Promise<Done> {
+  const hash = createHash(algorithm);
   let size = 0;
-  const file = await open(output, "wx");
+  const file = output === undefined ? undefined : await open(output, "wx");
   try {
     await readAll(parts, async (chunk) => {
-      sha256.update(chunk);
-      md5.update(chunk);
-      for (let done = 0; done < chunk.length;) done += (await file.write(chunk, done)).bytesWritten;
+      hash.update(chunk);
+      if (file !== undefined)
+        for (let done = 0; done < chunk.length;) done += (await file.write(chunk, done)).bytesWritten;
       size += chunk.length;
     });
   } finally {
-    await file.close();
+    await file?.close();
   }
-  return { sha256: sha256.digest("hex"), md5: md5.digest("hex"), size };
+  return { digest: hash.digest("hex"), size };
 }
 
 /** Pieces small enough to be read at once. */
