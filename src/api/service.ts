@@ -114,18 +114,25 @@ export function registerService(app: FastifyInstance, service: Service): void {
       if (error instanceof NetkilnError) return refuse(error, reply);
       return outer(error as Parameters<typeof outer>[0], request, reply);
     });
-    for (const base of service.bases) {
-      for (const one of [...service.operations, ...(service.refused ?? [])]) {
-        scope.route({
-          method: one.method,
-          url: (base + one.path).replaceAll(/\{(\w+)\}/g, ":$1"),
-          bodyLimit: one.bodyLimit ?? usualBodyBytes,
-          config: notesOf(one, service, base !== service.bases[0]),
-          handler: async (request, reply) => send(await one.run(await asked(one, request)), reply),
-        });
-      }
+    for (const { one, method, url, notes } of routesOf(service)) {
+      scope.route({
+        ...{ method, url, config: notes, bodyLimit: one.bodyLimit ?? usualBodyBytes },
+        handler: async (request, reply) => send(await one.run(await asked(one, request)), reply),
+      });
     }
   });
+}
+
+/** Every operation below every base, also those that are refused. */
+export function routesOf(service: Service): { one: Operation; method: Method; url: string; notes: RouteNotes }[] {
+  return service.bases.flatMap((base) =>
+    [...service.operations, ...(service.refused ?? [])].map((one) => ({
+      one,
+      method: one.method,
+      url: (base + one.path).replaceAll(/\{(\w+)\}/g, ":$1"),
+      notes: notesOf(one, service, base !== service.bases[0]),
+    })),
+  );
 }
 
 function notesOf(one: Operation, { name, failure }: Service, isAlias: boolean): RouteNotes {

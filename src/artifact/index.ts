@@ -1,15 +1,5 @@
 export { openFileBlobs } from "./fs.ts";
-export {
-  digestsIn,
-  mark,
-  openReferences,
-  sort,
-  type Marks,
-  type Root,
-  type Sorted,
-  type Stored,
-  type Sweepable,
-} from "./gc.ts";
+export { mark, openReferences, sort, type Marks, type Root, type Sorted, type Stored, type Sweepable } from "./gc.ts";
 export { migrations, openGcRunStore, type GcRunStore } from "./gc-runs.ts";
 export {
   addRemoved,

@@ -1,8 +1,8 @@
 import { cloudInitMigrations } from "./cloud-init/store.ts";
 import { migrations as entryMigrations } from "./tables.ts";
 
-export { accessEndpoints, openAccessLog, type AccessEndpoint, type AccessLog } from "./accesses.ts";
-export { drill, entryMetaData, entryUserData, ownEntry } from "./cloud-init/entries.ts";
+export { accessEndpoints, openAccessLog, type AccessLog } from "./accesses.ts";
+export { drill, entryMetaData, entryUserData } from "./cloud-init/entries.ts";
 export { emptyCloudConfig, groupConfigOf, metaDataOf, printCloudConfig, vendorDataOf } from "./cloud-init/node-data.ts";
 export { hearPhoneHome, type PhoneHomeParts } from "./cloud-init/phone-home.ts";
 export { openCloudInitStore, type CloudInitStore } from "./cloud-init/store.ts";

@@ -13,7 +13,7 @@ export function artifactOfFile(file: string): ArtifactName | undefined {
   return Object.hasOwn(artifacts, file) ? artifacts[file] : undefined;
 }
 
-export function isS3(link: string): boolean {
+function isS3(link: string): boolean {
   return /^s3:/i.test(link);
 }
 

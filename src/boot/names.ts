@@ -30,7 +30,7 @@ function isNid(nid: number): boolean {
 }
 
 /** The names in the form in which entries stand under them, each once. */
-export function keysOf({ hosts, macs, nids }: EntryNames): EntryKey[] {
+function keysOf({ hosts, macs, nids }: EntryNames): EntryKey[] {
   const keys: EntryKey[] = [
     ...hosts.map((host) => ({ kind: "host" as const, name: /^x\d/i.test(host) ? canonicalXname(host) : host })),
     ...macs.map((mac) => ({ kind: "mac" as const, name: canonicalMac(mac) ?? mac })),

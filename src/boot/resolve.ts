@@ -50,7 +50,7 @@ export function resolveBoot(
 }
 
 /** By which of its names the node asks. */
-export function askedName({ mac, name, nid }: BootQuery): string {
+function askedName({ mac, name, nid }: BootQuery): string {
   const asked = mac ?? name ?? String(nid ?? "");
   return nameKind(asked).kind === "xname" ? canonicalXname(asked) : asked;
 }

@@ -32,6 +32,7 @@ export interface BootEntryStore {
   removeWith(content: Readonly<Record<BootFileKind | "params", string>>): Promise<number>;
   /** What is there of these names, in their order. */
   find(names: EntryNames): Promise<BootEntry[]>;
+  /** What stands under the name or under any other of the same node: its xname, alias, MAC addresses or nid. */
   get(kind: EntryKey["kind"], name: string): Promise<BootEntry | undefined>;
   list(): Promise<BootEntry[]>;
   /** Sorted by kind and name. */

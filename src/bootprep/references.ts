@@ -59,7 +59,7 @@ export function deprecations(source: YamlSource): readonly Problem[] {
 }
 
 /** One mistake for each item whose name another item before it has. */
-export function duplicateNames(
+function duplicateNames(
   items: readonly { readonly path: Path; readonly name: string }[],
   problem: (path: Path, message: string) => Problem,
 ): readonly Problem[] {

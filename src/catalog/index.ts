@@ -1,3 +1,3 @@
-export { missingReferences, type ReferencePorts } from "./references.ts";
-export { parseProductName, productDataSchema, readCatalog, type Product, type ProductData } from "./schema.ts";
+export { missingReferences } from "./references.ts";
+export { parseProductName, productDataSchema, readCatalog, type Product } from "./schema.ts";
 export { migrations, openCatalog, type Catalog } from "./store.ts";

@@ -7,7 +7,7 @@ import { NetkilnError } from "../lib/errors.ts";
 import { formatYaml } from "../lib/yaml.ts";
 import type { Output } from "./output.ts";
 
-export const formats = ["pretty", "yaml", "json"] as const;
+const formats = ["pretty", "yaml", "json"] as const;
 export type Format = (typeof formats)[number];
 
 export function formatOption(): Option {

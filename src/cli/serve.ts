@@ -6,7 +6,7 @@ import type { GlobalOptions } from "./command.ts";
 import { openOutput } from "./output.ts";
 
 /** A signal that an operator's Ctrl-C, or a service manager's stop, sets off. */
-export function untilStopped(): AbortSignal {
+function untilStopped(): AbortSignal {
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
   return stop.signal;
@@ -34,7 +34,10 @@ export function addServe(program: Command, environment: NodeJS.ProcessEnv): void
   serve
     .option("--no-worker", "start no worker; run one with: netkiln worker")
     .option("--listen <address:port>", "administration over TCP, for callers with a token")
-    .option("--tls", "speak TLS there, with a certificate that is made; always so where it is no loopback address")
+    .option(
+      "--tls",
+      "speak TLS there, with the certificate of admin_tls or one that is made; always so beyond loopback",
+    )
     .option("--certificate <file>", "the certificate for TLS in PEM, with --key")
     .option("--key <file>", "its private key in PEM")
     .option("--node-door <address:port>", "where booting nodes are served");

@@ -6,7 +6,7 @@ import { useClock } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
 import { parseAllChecks } from "./checks.ts";
 import { evaluateGate } from "./evaluate.ts";
-import { openTree } from "./tree.ts";
+import { openTree } from "../../test/support/tree-reader.ts";
 import { plantTree, type Planted } from "../lib/plant-tree.ts";
 import type { CommandOutcome, RunCommand } from "./resolve/command.ts";
 import type { Verdict } from "./verdict.ts";

@@ -1,6 +1,6 @@
 export { openConfiguredComponents, type ComponentFilter, type ConfiguredComponentStore } from "./components.ts";
-export { batcherStep, type BatcherView } from "./batcher.ts";
-export { openGitStore, type GitFile, type GitStore, type RepositoryFolders } from "./git.ts";
+export { batcherStep } from "./batcher.ts";
+export { openGitStore, type GitFile, type GitStore } from "./git.ts";
 export { openServedRepositories, servedFrom, type PackRequest, type ServedRepositories } from "./served.ts";
 export { advanceImageSession, limitLayers, resultName, type ImageSessionPorts } from "./image-session.ts";
 export { inventoryText, roleGroups, type InventoryHost } from "./inventory.ts";
@@ -38,7 +38,6 @@ export {
   type ConfigurationSession,
   type ConfigurationSessionRequest,
   type ConfiguredComponent,
-  type LayerStatus,
   type Layer,
   type PinnedRepository,
   type Source,

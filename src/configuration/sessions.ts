@@ -147,7 +147,7 @@ function rowsOf(db: Kysely<Tables>, filter: SessionFilter) {
 const unitSeconds: Readonly<Record<string, number>> = { m: 60, h: 3600, d: 86_400, w: 604_800 };
 
 /** When it was an age (`90m`, `24h`, `3d`, `1w`) ago. */
-export function agoOf(age: string): string {
+function agoOf(age: string): string {
   const [, count, unit = ""] = /^(\d+)([mhdw])$/i.exec(age) ?? [];
   const seconds = unitSeconds[unit.toLowerCase()];
   if (seconds === undefined) throw new NetkilnError("invalid_input", `"${age}" is no age such as 90m, 24h, 3d or 1w`);

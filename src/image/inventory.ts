@@ -3,7 +3,7 @@ import { NetkilnError } from "../lib/errors.ts";
 import { parseAs } from "../lib/parse.ts";
 
 /** What brought a package: the database or the metadata that it was found in. */
-export const packageKinds = ["deb", "rpm", "pypi", "npm"] as const;
+const packageKinds = ["deb", "rpm", "pypi", "npm"] as const;
 
 /** As a package describes itself; what it does not say is not there. */
 const inventoryPackage = z.strictObject({

@@ -14,8 +14,7 @@ const relativePath = z
   .refine((path) => !path.startsWith("/") && !path.split("/").includes(".."), "must stay inside the recipe");
 
 /** A whole root file system in another form; `kernel`, `initrd` and the tree as IMS knows it always come as well. */
-export const rootFormats = ["squashfs", "erofs", "cpio.gz", "cpio.zst"] as const;
-export type RootFormat = (typeof rootFormats)[number];
+const rootFormats = ["squashfs", "erofs", "cpio.gz", "cpio.zst"] as const;
 
 /** One layer on top of the packages; exactly one of the four says what it does. */
 const layer = z

@@ -1,2 +1,2 @@
-export { migrations, openJobStore, type Job, type JobStore } from "./store.ts";
+export { migrations, openJobStore, type JobStore } from "./store.ts";
 export { workOn, type Handler } from "./work.ts";

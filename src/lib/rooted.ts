@@ -16,7 +16,7 @@ export interface Places {
 }
 
 /** What stands at a path of this machine, a link itself and not its target; undefined when nothing is there. */
-export const lookAt = (path: string): Promise<Stats | undefined> => orUndefined(lstat(path));
+const lookAt = (path: string): Promise<Stats | undefined> => orUndefined(lstat(path));
 
 /**
  * Follows a path as a process would whose root is the folder `root` of this machine: see `resolvePlace`. `root` itself

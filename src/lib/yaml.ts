@@ -77,14 +77,9 @@ export function checkYaml<T>(schema: z.ZodType<T>, source: YamlSource): { value?
   return { problems: problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)) };
 }
 
-/** Prints a value so that readers of every version of YAML take texts for texts: 1.1 has more words for other things. */
+/** Prints a value so that readers of YAML 1.1, such as PyYAML, and of 1.2 take texts for texts: each is quoted. */
 export function formatYaml(value: unknown): string {
-  return stringify(value, { defaultStringType: "QUOTE_DOUBLE", lineWidth: 0 });
-}
-
-/** YAML that readers of version 1.1, such as PyYAML, and of 1.2 take for the same: `on` and `1:30` are quoted. */
-export function printYaml(value: unknown): string {
-  return stringify(value, { version: "1.1", lineWidth: 0, aliasDuplicateObjects: false });
+  return stringify(value, { defaultStringType: "QUOTE_DOUBLE", lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 export function countOf(count: number, noun: string, plural: string = `${noun}s`): string {

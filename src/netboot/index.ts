@@ -1,2 +1,2 @@
-export { answerBytes, type BytesAnswer, type BytesRequest } from "./bytes.ts";
-export { dnsmasqConfig, type DhcpOptions } from "./dhcp.ts";
+export { answerBytes } from "./bytes.ts";
+export { dnsmasqConfig } from "./dhcp.ts";

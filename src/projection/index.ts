@@ -8,7 +8,7 @@ const providers: Readonly<Record<string, RootProvider>> = { live };
 const defaultProvider = "live";
 
 /** The provider of that name, `live` when none is named; throws `invalid_input` for an unknown one. */
-export function findRootProvider(name: string | undefined): RootProvider {
+function findRootProvider(name: string | undefined): RootProvider {
   const wanted = name === undefined || name === "" ? defaultProvider : name;
   const provider = Object.hasOwn(providers, wanted) ? providers[wanted] : undefined;
   if (provider !== undefined) return provider;

@@ -14,7 +14,7 @@ const lookMs = 5000;
 /** What of a server of node:tls is needed here; fastify's type does not say that it is one. */
 type SecureServer = Pick<Server, "setSecureContext">;
 
-export interface AdminTls {
+interface AdminTls {
   readonly certificates: Certificates;
   readonly options: SecureContextOptions;
   keepCurrent(server: unknown, signal: AbortSignal): Promise<void>;

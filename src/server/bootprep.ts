@@ -30,7 +30,7 @@ import type { House } from "./open.ts";
 import { findProducts, recipePorts, type Surroundings } from "./products.ts";
 
 /** What the bootprep room asks of the others to make a plan. */
-export function planPorts(house: House, surroundings: Surroundings = {}): PlanPorts {
+function planPorts(house: House, surroundings: Surroundings = {}): PlanPorts {
   const named = (query: { name: string } | { id: string }) => ("name" in query ? query.name : query.id);
   return {
     findRecipes: async (query) => {
@@ -109,7 +109,7 @@ function withoutDefaults(set: Record<string, unknown>): Record<string, unknown> 
 }
 
 /** What a run of a plan does with the other rooms. */
-export function runPorts(house: House): RunPorts {
+function runPorts(house: House): RunPorts {
   return {
     putConfiguration: async (configuration) => {
       await house.configurations.put(configuration.name, configurationContent(configuration));
@@ -149,12 +149,12 @@ function linkOf(image: Image): ImageLink {
 }
 
 /** What a client of CFS and BOS would send for a plan; images that are not built yet have no link. */
-export function planPayloads(plan: Plan, house: House): Promise<readonly Payload[]> {
+function planPayloads(plan: Plan, house: House): Promise<readonly Payload[]> {
   return payloadsOf(plan, ({ image }) => linkOfId(image.kind === "existing" ? image.id : undefined, house));
 }
 
 /** The same for what a run has made. */
-export async function runPayloads(run: Run, plan: Plan, house: House): Promise<readonly Payload[]> {
+async function runPayloads(run: Run, plan: Plan, house: House): Promise<readonly Payload[]> {
   const itemOf = (wanted: Pick<Payload, "section" | "name">) =>
     run.items.find(({ section, name }) => section === wanted.section && name === wanted.name);
   const imageOf = ({ name }: MadeTemplate) => itemOf({ section: "session_template", name })?.image;
@@ -168,7 +168,7 @@ async function linkOfId(id: string | undefined, house: House): Promise<ImageLink
 }
 
 /** The steps of every image that a plan builds, by the image's name. Mistakes in their checks are thrown. */
-export async function planImages(plan: Plan, house: House): Promise<ReadonlyMap<string, BuildPlan>> {
+async function planImages(plan: Plan, house: House): Promise<ReadonlyMap<string, BuildPlan>> {
   const plans = new Map<string, BuildPlan>();
   for (const image of plan.images) {
     if (image.action !== "build") continue;
@@ -180,7 +180,7 @@ export async function planImages(plan: Plan, house: House): Promise<ReadonlyMap<
 }
 
 /** Uncommitted files in the local repositories of a plan's layers: an operator may think that they count. */
-export async function uncommittedFiles(plan: Plan, house: House): Promise<{ url: string; paths: string[] }[]> {
+async function uncommittedFiles(plan: Plan, house: House): Promise<{ url: string; paths: string[] }[]> {
   const urls = new Set(plan.configurations.flatMap(({ layers }) => layers.map(({ url }) => url)));
   const found = await Promise.all([...urls].map(async (url) => ({ url, paths: await house.git.uncommitted(url) })));
   return found.filter(({ paths }) => paths.length > 0);
@@ -238,7 +238,7 @@ export async function advanceRuns(house: House): Promise<void> {
 /** Runs that are being advanced: by the request that has started one, or by the loop. */
 const advancing = new Set<string>();
 
-export async function advanceRun({ id }: Pick<Run, "id">, plan: Plan, house: House): Promise<void> {
+async function advanceRun({ id }: Pick<Run, "id">, plan: Plan, house: House): Promise<void> {
   if (advancing.has(id)) return;
   advancing.add(id);
   try {

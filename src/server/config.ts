@@ -144,7 +144,7 @@ export type Config = Readonly<z.infer<typeof schema>> & {
 /** Longest path that fits into a unix socket's address (unix(7)), with its ending zero. */
 const maxSocketPath = 107;
 
-/** Command line over environment over file over defaults. */
+/** Command line over environment over file over defaults. TLS that is asked for is TLS as the file has it. */
 export function readConfig(
   flags: { config?: string; data?: string },
   environment: NodeJS.ProcessEnv,
@@ -167,5 +167,7 @@ export function readConfig(
       throw new NetkilnError("invalid_input", `${name} must be "ADDRESS:PORT", not "${value}"`);
     }
   }
-  return { ...fromFile, ...overrides, data, socket, file: existsSync(file) ? file : undefined };
+  const asConfigured = overrides.admin_tls === true && typeof fromFile.admin_tls === "object";
+  const tls = asConfigured ? { admin_tls: fromFile.admin_tls } : {};
+  return { ...fromFile, ...overrides, ...tls, data, socket, file: existsSync(file) ? file : undefined };
 }

@@ -15,7 +15,7 @@ import { queueLiveSessions } from "./live-sessions.ts";
 import type { House } from "./open.ts";
 
 /** What a session of images does with the other rooms. */
-export function imageSessionPorts(house: House): ImageSessionPorts {
+function imageSessionPorts(house: House): ImageSessionPorts {
   return {
     sessions: house.configurationSessions,
     makeJob: () => `cfs-${clock.uuid()}`,

@@ -3,11 +3,12 @@
  * word for word, and nothing may have changed. Needs root, as good builds are needed to fail from.
  */
 import assert from "node:assert/strict";
-import { link, mkdir, readdir, readFile, symlink, truncate, writeFile } from "node:fs/promises";
+import { link, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import type { Build } from "../support/answers.ts";
+import { preparedData } from "../support/prepared.ts";
 import {
   assertNoWorkLeft,
   listing,
@@ -27,12 +28,12 @@ let repository: string;
 before(async () => {
   site = await makeSite();
   repository = join(site.folder, "ansible");
-  server = await startServer({ cwd: site.folder, args: ["--listen", "127.0.0.1:0"] });
-  assert.equal((await server.cli("recipes", "import", "recipe")).exitCode, 0);
+  server = await startServer({ data: await preparedData(), cwd: site.folder, args: ["--listen", "127.0.0.1:0"] });
 });
 
 after(async () => {
   await server.stop();
+  await rm(server.data, { recursive: true });
   await site.clear();
 });
 

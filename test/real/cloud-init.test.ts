@@ -174,7 +174,7 @@ test("without a token it is the address that counts, and no header; and operator
   const claimed = await fetch(`${server.nodeDoor}/cloud-init/meta-data`, {
     headers: { "x-forwarded-for": "10.0.0.1" },
   });
-  assert.match(await claimed.text(), /^ *nid: 8$/m);
+  assert.match(await claimed.text(), /^ *"nid": 8$/m);
   const path = `/cloud-init/admin/impersonation/${node.xname}/meta-data`;
   assert.equal((await fetch(`${server.admin}${path}`)).status, 401);
   assert.equal((await fetch(`${server.nodeDoor}${path}`, { headers: { authorization } })).status, 404);

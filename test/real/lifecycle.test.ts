@@ -11,6 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { GcReport, GcRun, StoreStatus } from "../../src/artifact/index.ts";
 import type { Channel, ChannelMove } from "../../src/image/index.ts";
 import type { Event } from "../../src/telemetry/index.ts";
+import { preparedData } from "../support/prepared.ts";
 import { send, startServer, waitUntil, type TestServer } from "../support/server.ts";
 import { bootprep, makeSite, recipe, type Site } from "../support/site.ts";
 import type { Image } from "../support/answers.ts";
@@ -37,15 +38,15 @@ before(async () => {
   environment = { NETKILN_CONFIG: join(site.folder, "config.yaml") };
   await site.write("plain/recipe.yaml", recipe.replace("name: tiny", "name: plain").replace(/checks: .*\n/, ""));
   await site.write("plain/files/etc/motd", "tiny\n");
-  server = await startServer({ cwd: site.folder, environment, args: ["--listen", "127.0.0.1:0"] });
-  for (const folder of ["recipe", "plain"]) assert.equal((await cli("recipes", "import", folder)).exitCode, 0);
+  const data = await preparedData();
+  server = await startServer({ data, cwd: site.folder, environment, args: ["--listen", "127.0.0.1:0"] });
+  assert.equal((await cli("recipes", "import", "plain")).exitCode, 0);
   images.push(await build(), await build("second"));
 });
 
 after(async () => {
   await server.stop();
-  // It was started a second time on the same data, which then are not its own to remove.
-  await rm(server.data, { recursive: true, force: true });
+  await rm(server.data, { recursive: true });
   await site.clear();
 });
 

@@ -4,10 +4,11 @@
  * printed there. Real builds; needs root. The boot in between is in the journey of the demo, which has a kernel.
  */
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { parse } from "yaml";
+import { preparedData } from "../support/prepared.ts";
 import { send, startServer, waitUntil, type TestServer } from "../support/server.ts";
 import { makeSite, type Site } from "../support/site.ts";
 
@@ -34,6 +35,7 @@ before(async () => {
   const repositories = { "cray/csm-config-management": join(site.folder, "ansible") };
   await writeFile(config, JSON.stringify({ sat: { gateway, repositories } }));
   server = await startServer({
+    data: await preparedData(),
     cwd: site.folder,
     args: ["--listen", "127.0.0.1:0"],
     environment: { NETKILN_CONFIG: config },
@@ -44,6 +46,7 @@ before(async () => {
 
 after(async () => {
   await server.stop();
+  await rm(server.data, { recursive: true });
   await site.clear();
 });
 
@@ -59,7 +62,6 @@ async function call<T>(method: string, path: string, status: number, body?: unkn
 }
 
 test("an image of CSM's release is in the product catalog", async () => {
-  assert.equal((await server.cli("recipes", "import", "recipe")).exitCode, 0);
   const built = await server.cli("builds", "start", "compute-csm-1.5-5.2.55-x86_64", "--recipe", "tiny", "--follow");
   assert.equal(built.exitCode, 0, built.stderr);
   const [image] = await call<{ id: string }[]>("GET", "/apis/ims/v3/images", 200);

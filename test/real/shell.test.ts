@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Image } from "../support/answers.ts";
+import { preparedData } from "../support/prepared.ts";
 import { assertNoWorkLeft, listing, mountsBelow, processesOf, startServer, waitUntil } from "../support/server.ts";
 import type { TestServer } from "../support/server.ts";
 import { makeSite, tool, type Site } from "../support/site.ts";
@@ -43,8 +44,7 @@ let base: ManualImage;
 
 before(async () => {
   site = await makeSite();
-  server = await startServer({ cwd: site.folder });
-  assert.equal((await server.cli("recipes", "import", "recipe")).exitCode, 0);
+  server = await startServer({ data: await preparedData(), cwd: site.folder });
   const built = await server.cli("builds", "start", "node", "--recipe", "tiny", "--follow");
   assert.equal(built.exitCode, 0, built.stderr);
   base = await describe("node");
@@ -52,6 +52,7 @@ before(async () => {
 
 after(async () => {
   await server.stop();
+  await rm(server.data, { recursive: true });
   await site.clear();
 });
 

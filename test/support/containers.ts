@@ -50,7 +50,7 @@ export async function startRegistry(folder: string, htpasswd?: string): Promise<
   };
 }
 
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

@@ -30,8 +30,6 @@ export const stranger = "10.9.9.9";
 export const proxy = "10.1.0.250";
 export const nat = "10.1.0.251";
 
-export type Doors = Awaited<ReturnType<typeof openDoors>>;
-
 export async function openDoors() {
   const db = openDatabase(":memory:");
   await migrate(db, { ...telemetryMigrations, ...nodeMigrations, ...bootMigrations });

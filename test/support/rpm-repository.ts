@@ -120,7 +120,7 @@ export async function openWorkshop(folder: string): Promise<Workshop> {
   };
 }
 
-export function fileName({ name, version = "1.0", release = "1", arch = "noarch" }: TestPackage): string {
+function fileName({ name, version = "1.0", release = "1", arch = "noarch" }: TestPackage): string {
   return `${name}-${version}-${release}.${arch}.rpm`;
 }
 

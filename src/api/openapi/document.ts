@@ -51,30 +51,31 @@ export interface OpenApiDocument {
   };
 }
 
-/** All that is served, generated from the tables of operations and the schemas that check the requests. */
+/** What a document is about: what is served below `base`, or everything. */
+export interface OpenApiSubject extends Pick<OpenApiDocument["info"], "title" | "version" | "description"> {
+  readonly base?: string;
+}
+
+/** What is served, generated from the tables of operations and the schemas that check the requests. */
 export function openApiDocument(
   routes: readonly ServedRoute[],
   sections: readonly Section[],
-  version: string,
+  { base = "", ...info }: OpenApiSubject,
 ): OpenApiDocument {
   const paths: Record<string, Record<string, OpenApiOperation>> = {};
   const schemas: Record<string, JsonSchema> = { problem };
   const ids = new Set<string>();
   const templates = new Map<string, string>();
   for (const route of routes) {
-    const path = templateOf(route.url, templates);
+    const path = templateOf(route.url.slice(base.length), templates);
     const operationId = uniqueId(route, path, ids);
     (paths[path] ??= {})[route.method.toLowerCase()] = operationOf(route, path, operationId, schemas);
   }
   const used = new Set(routes.map(({ notes }) => sectionOf(notes)));
   return {
     openapi: "3.1.1",
-    info: {
-      title: "netkiln",
-      version,
-      description: "Every API that this server has for administrators: its own, and those of CSM and OpenCHAMI.",
-    },
-    servers: [{ url: "/" }],
+    info,
+    servers: [{ url: baseText(base) }],
     tags: sections
       .filter(({ name }) => used.has(name))
       .map(({ name, title, bases }) => ({ name, description: `${title}; below ${bases.map(baseText).join(" and ")}` })),

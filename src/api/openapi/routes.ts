@@ -31,8 +31,12 @@ export function registerOpenApi(
     for (const each of [method].flat()) if (each !== "HEAD") routes.push({ method: each, url, notes: config ?? {} });
   });
   let made: OpenApiDocument | undefined;
+  const about = {
+    ...{ title: "netkiln", version },
+    description: "Every API that this server has for administrators: its own, and those of CSM and OpenCHAMI.",
+  };
   // When it is first asked for, all routes are known.
-  const document = () => (made ??= openApiDocument(routes, [...services, ...ownSections], version));
+  const document = () => (made ??= openApiDocument(routes, [...services, ...ownSections], about));
   const html = (reply: FastifyReply, page: string) =>
     reply.headers(headers).type("text/html; charset=utf-8").send(page);
 

@@ -85,5 +85,4 @@ export const authFileSchema = z.object({
 
 export type Descriptor = z.infer<typeof descriptor>;
 export type Manifest = z.infer<typeof manifestSchema>;
-export type Index = z.infer<typeof indexSchema>;
 export type ImageConfig = z.infer<typeof configSchema>;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { migrate, openDatabase } from "../../lib/db.ts";
 import { migrations as nodeMigrations, openNodeStore, parseNode } from "../../node/index.ts";
-import { drill, entryMetaData, entryUserData, migrations, openBootEntries, ownEntry } from "../index.ts";
+import { drill, entryMetaData, entryUserData, migrations, openBootEntries } from "../index.ts";
 
 const mac = "52:54:00:00:00:01";
 
@@ -61,12 +61,12 @@ test("Default is for unknown nodes, and for those of which nothing else is said"
   assert.equal((await entryMetaData(entries, node))["from"], undefined);
 });
 
-test("a node's own entry is that of its xname, alias, MAC address or nid, in this order", async () => {
+test("a node's own entry stands under its xname, alias, MAC address or nid", async () => {
   const { node, entries, put } = await open();
-  assert.equal(await ownEntry(entries, node), undefined);
+  assert.deepEqual(await entryUserData(entries, node), { "local-hostname": node.xname });
   for (const names of [{ nids: [1] }, { macs: [mac] }, { hosts: [node.alias] }, { hosts: [node.xname] }]) {
     await put(names, { "user-data": names });
-    assert.deepEqual((await ownEntry(entries, node))?.cloudInit, { "user-data": names });
+    assert.deepEqual(await entryUserData(entries, node), { ...names, "local-hostname": node.xname });
   }
 });
 

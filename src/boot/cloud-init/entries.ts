@@ -39,24 +39,10 @@ export async function entryUserData(entries: Entries, node: Node | undefined): P
   return name === undefined ? said : { ...said, "local-hostname": name };
 }
 
-/** The boot parameters that are the node's own: by xname, alias, MAC addresses or nid, the first that there are. */
-export async function ownEntry(entries: Entries, node: Node): Promise<BootEntry | undefined> {
-  const names = [
-    ...([node.xname, node.alias] as const).map((name) => ({ kind: "host" as const, name })),
-    ...node.interfaces.map(({ mac }) => ({ kind: "mac" as const, name: mac })),
-    { kind: "nid" as const, name: String(node.nid) },
-  ];
-  for (const { kind, name } of names) {
-    const entry = await entries.get(kind, name);
-    if (entry !== undefined) return entry;
-  }
-  return undefined;
-}
-
 async function gather(entries: Entries, node: Node | undefined, part: "meta-data" | "user-data"): Promise<Data> {
   const tagged = (tag: string | undefined) => (tag === undefined ? undefined : entries.get("host", tag));
   const [role, subRole] = [await tagged(node?.role), await tagged(node?.subRole)];
-  const own = (node && (await ownEntry(entries, node))) ?? role ?? (await tagged(defaultTag));
+  const own = (node && (await entries.get("host", node.xname))) ?? role ?? (await tagged(defaultTag));
   return [role, subRole, own].reduce((below, entry) => mergeOver(below, partOf(entry, part)), {});
 }
 

@@ -1,5 +1,5 @@
 import { sha256 } from "../../lib/files.ts";
-import { printYaml } from "../../lib/yaml.ts";
+import { formatYaml } from "../../lib/yaml.ts";
 import type { Node } from "../../node/index.ts";
 import type { NodeSettings } from "./store.ts";
 import type { ClusterDefaults, GroupFile } from "./types.ts";
@@ -92,5 +92,5 @@ export function groupConfigOf(file: GroupFile | undefined): Buffer {
 }
 
 export function printCloudConfig(config: Readonly<Record<string, unknown>>): string {
-  return Object.keys(config).length === 0 ? emptyCloudConfig : `${emptyCloudConfig}${printYaml(config)}`;
+  return Object.keys(config).length === 0 ? emptyCloudConfig : `${emptyCloudConfig}${formatYaml(config)}`;
 }

@@ -98,7 +98,7 @@ const steps: readonly (readonly [line: RegExp, step: string])[] = [
 ];
 
 /** Follows what kiwi prints: which step it is at, and what the tools below it said there. */
-export class KiwiStory {
+class KiwiStory {
   #step = "starting";
   #errors: string[] = [];
   #tools: string[] = [];

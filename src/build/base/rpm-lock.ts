@@ -69,7 +69,7 @@ async function readNames(files: readonly string[], world: BaseWorld): Promise<Na
 }
 
 /** NAME-VERSION-RELEASE.ARCH.rpm, without the epoch, as repositories name files. */
-export function packageFileName({ name, version, arch }: LockedPackage): string {
+function packageFileName({ name, version, arch }: LockedPackage): string {
   return `${name}-${version.replace(/^\d+:/, "")}.${arch}.rpm`;
 }
 

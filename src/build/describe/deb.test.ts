@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openTree } from "../../compliance/index.ts";
+import { openTree } from "../../../test/support/tree-reader.ts";
 import { plantTree } from "../../lib/plant-tree.ts";
 import { licensesOf, readDebs } from "./deb.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openTree } from "../../compliance/index.ts";
+import { openTree } from "../../../test/support/tree-reader.ts";
 import { plantTree, type Planted } from "../../lib/plant-tree.ts";
 import { readUnits } from "./units.ts";
 

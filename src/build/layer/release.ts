@@ -63,7 +63,7 @@ function wantedBy(unit: string): string {
   return unit.includes("userspace") ? "sysinit.target.wants" : "multi-user.target.wants";
 }
 
-export function releaseText(release: Release): string {
+function releaseText(release: Release): string {
   const commits = release.commits.map((layer) => `${layer.playbook}@${layer.commit}`);
   return [
     `NAME="${release.name}"`,

@@ -14,7 +14,7 @@ export interface ScriptLayer {
 }
 
 /** The file of a recipe that a layer runs. */
-export function scriptFile({ recipe, script }: Pick<ScriptLayer, "recipe" | "script">): RecipeEntry {
+function scriptFile({ recipe, script }: Pick<ScriptLayer, "recipe" | "script">): RecipeEntry {
   const found = recipe.files.find((file) => file.path === script);
   if (found !== undefined) return found;
   throw new NetkilnError("not_found", `the recipe ${recipe.name} has no file ${script}`);

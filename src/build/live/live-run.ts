@@ -54,7 +54,7 @@ export async function prepareLiveRun(
 }
 
 /** What CFS has under these names, for those who look for a fault. */
-export const debugPlaybooks: Readonly<Record<string, string>> = {
+const debugPlaybooks: Readonly<Record<string, string>> = {
   debug_noop: "- hosts: all\n  gather_facts: false\n  tasks: []\n",
   debug_facts: "- hosts: all\n  gather_facts: true\n  tasks:\n    - ansible.builtin.debug: {var: ansible_facts}\n",
   debug_fail: '- hosts: all\n  gather_facts: false\n  tasks:\n    - ansible.builtin.fail: {msg: "as asked"}\n',

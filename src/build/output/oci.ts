@@ -3,7 +3,7 @@ import type { Arch } from "../../image/index.ts";
 import { canonicalJson, sha256 } from "../../lib/files.ts";
 
 /** What a node needs to boot, as files of an OCI artifact (image-spec v1.1, "Guidelines for Artifact Usage"). */
-export const bootArtifactType = "application/vnd.netkiln.boot.v1";
+const bootArtifactType = "application/vnd.netkiln.boot.v1";
 
 /** A layer of the artifact is a file as it is; what it is for stands in its media type, its name in its title. */
 const bootFileTypes: Readonly<Record<string, string>> = {

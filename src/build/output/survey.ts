@@ -33,7 +33,7 @@ export interface Survey {
 }
 
 /** Names of kernel images: of x86 and most others; of aarch64 (SUSE, and plain builds); of those without a wrapper. */
-export const imageNames = ["vmlinuz", "Image", "Image.gz", "vmlinux"];
+const imageNames = ["vmlinuz", "Image", "Image.gz", "vmlinux"];
 
 /** /lib is a link on systems whose /usr is merged, and a folder of its own on others. */
 const moduleFolders = ["/usr/lib/modules", "/lib/modules"];

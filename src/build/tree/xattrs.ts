@@ -46,7 +46,7 @@ async function dump(what: readonly string[]): Promise<Map<BytePath, Xattrs>> {
  * Reads what `getfattr --dump --encoding=base64` prints: a paragraph for each file, with octal escapes (\012) for
  * bytes that would break the lines.
  */
-export function parseDump(text: string): Map<BytePath, Xattrs> {
+function parseDump(text: string): Map<BytePath, Xattrs> {
   const found = new Map<BytePath, Xattrs>();
   for (const paragraph of text.split("\n\n")) {
     const [heading, ...lines] = paragraph.split("\n").filter((line) => line !== "");

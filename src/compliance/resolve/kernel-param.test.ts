@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { run } from "../../lib/exec.ts";
 import { plantTree } from "../../lib/plant-tree.ts";
-import { openTree } from "../tree.ts";
+import { openTree } from "../../../test/support/tree-reader.ts";
 import { normaliseKey, readSettings, resolveKernelParam } from "./kernel-param.ts";
 
 type Entries = Parameters<typeof plantTree>[1];

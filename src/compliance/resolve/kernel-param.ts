@@ -68,7 +68,7 @@ export async function readSettings(tree: TreeReader): Promise<ReadonlyMap<string
   return settings;
 }
 
-export function parseSettings(text: string, path: string): readonly Setting[] {
+function parseSettings(text: string, path: string): readonly Setting[] {
   return text.split("\n").flatMap((line, index): Setting[] => {
     const content = line.trim();
     if (content === "" || content.startsWith("#") || content.startsWith(";")) return [];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { run } from "../../lib/exec.ts";
 import { plantTree, type Planted } from "../../lib/plant-tree.ts";
-import { openTree } from "../tree.ts";
+import { openTree } from "../../../test/support/tree-reader.ts";
 import { resolveService, unitState, type UnitState } from "./service.ts";
 import { parseInstall } from "./unit-file.ts";
 

@@ -6,7 +6,7 @@ import type { Boot } from "../../telemetry/index.ts";
 import type { House } from "../open.ts";
 
 /** Something for which an image is needed. */
-export interface ImageUse {
+interface ImageUse {
   /** The image's id. */
   readonly image: string;
   /** A sentence about "it". */

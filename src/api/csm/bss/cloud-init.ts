@@ -5,7 +5,6 @@ import {
   entryMetaData,
   entryUserData,
   hearPhoneHome,
-  ownEntry,
   printCloudConfig,
   type AccessLog,
   type BootEntry,
@@ -68,7 +67,7 @@ export function cloudInitOperations(parts: BssCloudInitParts): Operation[] {
           throw new NetkilnError("not_found", `no node of the inventory has the address ${asked.address ?? "(none)"}`);
         }
         await hearPhoneHome(parts, node, asked.body);
-        const own = await ownEntry(entries, node);
+        const own = await entries.get("host", node.xname);
         const cloudInit = { ...own?.cloudInit, "phone-home": asked.body };
         // Only this: somebody may have changed the rest meanwhile.
         if (own !== undefined) await entries.patch(namesOf(own), { cloudInit: { "phone-home": asked.body } });

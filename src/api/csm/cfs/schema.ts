@@ -151,7 +151,7 @@ export const componentMembers = {
 
 /** The status is empty in v3 when it does not matter. */
 const filterStatus = z.enum(["", ...componentStatuses]);
-export const componentFilterMembers = {
+const componentFilterMembers = {
   ids: member(text),
   status: member(filterStatus),
   enabled: member(z.boolean()),

@@ -54,18 +54,18 @@ function openWord(what: string, words: readonly string[]) {
     .transform((text) => known.get(text.toLowerCase()) ?? text);
 }
 
-export const state = word("state", nodeStates);
-export const flag = word("flag", componentFlags);
+const state = word("state", nodeStates);
+const flag = word("flag", componentFlags);
 const arch = word("arch", ["X86", "ARM", "Other", "UNKNOWN"]).transform((name): NodeArch =>
   name === "UNKNOWN" ? "Unknown" : name,
 );
 const componentClass = word("class", componentClasses);
-export const role = openWord("role", roles);
-export const subRole = openWord("subRole", subRoles);
+const role = openWord("role", roles);
+const subRole = openWord("subRole", subRoles);
 export const type = word("type", componentTypes);
 
 /** Go's clients send numbers in quotation marks as well. */
-export const nid = z
+const nid = z
   .union([
     z.int(),
     z
@@ -80,7 +80,7 @@ function given<Schema extends z.ZodType>(schema: Schema) {
   return z.preprocess((value) => (value === "" || value === null ? undefined : value), schema.optional());
 }
 
-export const componentSchema = folded({
+const componentSchema = folded({
   ID: xname,
   State: given(state),
   Flag: given(flag),
@@ -287,7 +287,7 @@ export const renewSchema = folded({
 });
 export const deputySchema = folded({ DeputyKeys: keys });
 
-export const mac = z.string().transform((text, context) => {
+const mac = z.string().transform((text, context) => {
   const found = canonicalMac(text);
   if (found !== undefined) return found;
   context.addIssue({ code: "custom", message: `'${text}' is no MAC address` });

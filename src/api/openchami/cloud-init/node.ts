@@ -8,7 +8,7 @@ import {
   type PhoneHomeParts,
 } from "../../../boot/index.ts";
 import { NetkilnError } from "../../../lib/errors.ts";
-import { printYaml } from "../../../lib/yaml.ts";
+import { formatYaml } from "../../../lib/yaml.ts";
 import type { Node, NodeStore } from "../../../node/index.ts";
 import { askingNode } from "../../asking-node.ts";
 import { parsePhoneHome, phoneHomeBytes, phoneHomeSchema } from "../../phone-home.ts";
@@ -88,7 +88,7 @@ function viewOperations(parts: CloudInitNodeParts, homeOf: HomeOf, { below, find
   return [
     get("/meta-data", async (asked) => {
       const { node, settings, baseUrl } = await look(asked);
-      return text(printYaml(metaDataOf(node, settings, baseUrl)), "application/x-yaml");
+      return text(formatYaml(metaDataOf(node, settings, baseUrl)), "application/x-yaml");
     }),
     // The same for everybody: what nodes get is in the files of their groups.
     get("/user-data", async () => text(emptyCloudConfig)),

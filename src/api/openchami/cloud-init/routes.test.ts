@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { parse } from "yaml";
+import type { OpenApiDocument } from "../../openapi/document.ts";
 import { far, first, nat, openDoors, proxy, second, stranger } from "../../../../test/support/node-doors.ts";
 
 async function open() {
@@ -69,10 +70,29 @@ test("what `ochami cloud-init` sends, as it goes over the wire", async () => {
   // node get group, group render
   for (const group of ["compute", "gpu"]) assert.equal((await ask("GET", `${below}/${group}.yaml`)).body, template);
   // service status, version: without a token
-  for (const path of ["/version", "/openapi.json"]) {
-    const { statusCode, body } = await admin.inject(`/cloud-init${path}`);
+  assert.equal((await admin.inject("/cloud-init/version")).statusCode, 200);
+});
+
+test("the document of the service has what its door serves, below its base, with what it takes", async () => {
+  const { admin, nodeDoor } = await open();
+  for (const [door, asks] of [
+    [admin, true],
+    [nodeDoor, false],
+  ] as const) {
+    const { statusCode, body } = await door.inject("/cloud-init/openapi.json");
     assert.equal(statusCode, 200);
-    assert.ok(JSON.parse(body));
+    const { servers, paths, components } = JSON.parse(body) as OpenApiDocument;
+    assert.deepEqual(servers, [{ url: "/cloud-init" }]);
+    for (const path of ["/meta-data", "/{group}.yaml", "/phone-home/{id}", "/version", "/openapi.json", "/wg-init"]) {
+      assert.ok(paths[path], path);
+    }
+    assert.equal("/admin/groups/{name}" in paths, asks);
+    const needToken = Object.values(paths).flatMap((methods) => Object.values(methods).flatMap((one) => one.security));
+    assert.equal(needToken.length > 0, asks, "the node door lets everybody in");
+    assert.ok(Object.keys(paths).every((path) => !path.startsWith("/cloud-init")));
+    const { requestBody } = paths["/phone-home/{id}"]?.["post"] ?? {};
+    const { $ref = "" } = requestBody?.content["application/json"]?.schema ?? {};
+    assert.ok(components.schemas[String($ref).split("/").at(-1) ?? ""], body);
   }
 });
 

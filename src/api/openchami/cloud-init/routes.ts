@@ -2,8 +2,8 @@ import { doorUrl } from "../../../boot/index.ts";
 import { NetkilnError } from "../../../lib/errors.ts";
 import type { BssParts } from "../../csm/bss/routes.ts";
 import { tokenBase } from "../../asking-node.ts";
-import { answer, operation, type Operation, type Service } from "../../service.ts";
-import { openApiOf } from "./document.ts";
+import { openApiDocument } from "../../openapi/document.ts";
+import { answer, operation, routesOf, type Operation, type Service } from "../../service.ts";
 import { adminOperations, type CloudInitAdminParts } from "./admin.ts";
 import { impersonationOperations, nodeOperations, type CloudInitNodeParts } from "./node.ts";
 
@@ -25,44 +25,33 @@ export function cloudInitService(parts: CloudInitParts): Service {
     ...impersonationOperations(parts, homeOf),
     ...nodeOperations(parts, homeOf),
   ];
-  return {
-    ...about,
-    bases: [base],
-    operations: [...operations, ...aboutOperations(parts, operations)],
-    refused: [wireguard()],
-  };
+  return describing(parts, { ...about, bases: [base], operations, refused: [wireguard()] });
 }
 
 /** What of it nodes may ask for, at the node door. */
 export function cloudInitNodeSide(parts: CloudInitNodeParts & Pick<CloudInitParts, "version">): Service {
   // As the node reached this door, it reaches it again.
   const operations = nodeOperations(parts, ({ header }) => doorUrl(header("host") ?? "") + base);
-  return {
-    ...about,
-    bases: [base, base + tokenBase],
-    operations: [...operations, ...aboutOperations(parts, operations)],
-    refused: [wireguard()],
-  };
+  return describing(parts, { ...about, bases: [base, base + tokenBase], operations, refused: [wireguard()] });
 }
 
-/** `ochami cloud-init service` asks these without a token. */
-function aboutOperations({ version }: Pick<CloudInitParts, "version">, operations: readonly Operation[]): Operation[] {
-  return [
-    operation({
-      id: "GET /version",
-      method: "GET",
-      path: "/version",
-      open: true,
-      run: async () => answer(200, { process_name: "netkiln", build_info: `Version: ${version}` }),
-    }),
-    operation({
-      id: "GET /openapi.json",
-      method: "GET",
-      path: "/openapi.json",
-      open: true,
-      run: async () => answer(200, openApiOf(about.title, version, base, operations)),
-    }),
-  ];
+/** With what `ochami cloud-init service` asks without a token: the version, and a document of the service. */
+function describing({ version }: Pick<CloudInitParts, "version">, service: Service): Service {
+  const description = `As netkiln serves it below ${base}.`;
+  const get = (path: string, body: () => object) =>
+    operation({ id: `GET ${path}`, method: "GET", path, open: true, run: async () => answer(200, body()) });
+  const whole: Service = {
+    ...service,
+    operations: [
+      ...service.operations,
+      get("/version", () => ({ process_name: "netkiln", build_info: `Version: ${version}` })),
+      get("/openapi.json", () => {
+        const routes = routesOf(whole).filter(({ notes }) => notes.isAlias !== true);
+        return openApiDocument(routes, [whole], { title: about.title, version, description, base });
+      }),
+    ],
+  };
+  return whole;
 }
 
 /** A tunnel that does not come up must not look like one that does. */

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { run } from "../lib/exec.ts";
-import { plantTree } from "../lib/plant-tree.ts";
-import { openTree } from "./tree.ts";
+import { run } from "../../lib/exec.ts";
+import { plantTree } from "../../lib/plant-tree.ts";
+import { openTree } from "../../../test/support/tree-reader.ts";
 
 test("links of every kind stay inside the tree", async (context) => {
   const outside = plantTree(context, { "secret/word": "outside", "secret/other": "outside" });
@@ -38,23 +38,6 @@ test("links of every kind stay inside the tree", async (context) => {
     ["deep", "etc", "secret"],
   );
   assert.equal(await tree.locate("etc/slash/etc/absolute"), "/etc/absolute");
-});
-
-test("a link that is put in the place of a folder is followed inside the tree again", async (context) => {
-  const outside = plantTree(context, { word: "outside" });
-  const root = plantTree(context, { "folder/word": "inside" });
-  const tree = await openTree(root);
-  assert.equal(await tree.readText("/folder/word"), "inside");
-  rmSync(join(root, "folder"), { recursive: true });
-  symlinkSync(outside, join(root, "folder"));
-  assert.equal(await tree.readText("/folder/word"), undefined);
-  assert.equal(await tree.lstat("/folder/word"), undefined);
-});
-
-test("the root may itself be reached through a link", async (context) => {
-  const root = plantTree(context, { "real/etc/word": "inside", alias: { link: "real" } });
-  const tree = await openTree(join(root, "alias"));
-  assert.equal(await tree.readText("/etc/word"), "inside");
 });
 
 test("links that lead to themselves are an error, not an absence", async (context) => {
