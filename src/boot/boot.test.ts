@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { migrate, openDatabase } from "../lib/db.ts";
 import { NetkilnError } from "../lib/errors.ts";
+import { openRevision } from "../lib/revision.ts";
 import { migrations as nodeMigrations, openNodeFinder, openNodeStore, parseNode } from "../node/index.ts";
 import { resolveBoot } from "./resolve.ts";
-import { bootScript, chainScript, waitScript } from "./script.ts";
+import { bootScript, chainScript, scriptForm, waitScript } from "./script.ts";
 import { openBootEntries } from "./store.ts";
 import { migrations } from "./tables.ts";
 
@@ -16,7 +17,7 @@ async function open() {
   await migrate(db, { ...nodeMigrations, ...migrations });
   const nodes = openNodeStore(db);
   await nodes.put(parseNode({ xname, nid: 1, interfaces: [{ mac }] }));
-  return { inventory: nodes, nodes: openNodeFinder(db), entries: openBootEntries(db) };
+  return { inventory: nodes, nodes: openNodeFinder(db), entries: openBootEntries(db), revision: openRevision(db) };
 }
 
 const names = (part: { hosts?: readonly string[]; macs?: readonly string[]; nids?: readonly number[] }) => ({
@@ -146,6 +147,32 @@ chain http://10.0.2.2:8080/boot/v1/bootscript?nid=1&retry=5
   );
 });
 
+test("a script that is made once for many fetches is the same as one made for each", async () => {
+  const { nodes } = await open();
+  const node = nodes.find(xname);
+  assert.ok(node);
+  const entry = {
+    ...{ kind: "host" as const, name: xname, cloudInit: undefined, referralToken: "t" },
+    ...{ kernel: "s3://boot-images/img/kernel", initrd: "s3://boot-images/img/initrd" },
+    params: "root=live:s3://boot-images/img/rootfs ds=nocloud-net;s=http://gw/${NETKILN_SEED} a=$& b=$1",
+  };
+  for (const known of [node, undefined]) {
+    const content = { asked: { mac }, node: known, entry };
+    const form = scriptForm(content);
+    for (const retry of [0, 41]) {
+      for (const [bootId, token] of [
+        [undefined, undefined] as const,
+        ["b00t", undefined] as const,
+        ["b", "t-1"] as const,
+      ]) {
+        const fetched = { door, retry, bootId, token };
+        assert.equal(form(fetched), bootScript({ ...content, ...fetched }));
+      }
+    }
+    assert.throws(() => form({ door: "a b", retry: 0, bootId: "b" }), isCode("invalid_input"));
+  }
+});
+
 test("what is written last under any name of a node is what it boots, and stands as it was written", async () => {
   const stores = await open();
   const { entries } = stores;
@@ -192,6 +219,21 @@ test("cloud-init's data are kept whole, and a patch merges them", async () => {
   assert.deepEqual((await entries.get("host", xname))?.cloudInit, merged);
   await entries.patch(names({ hosts: [xname] }), { cloudInit: { "phone-home": { fqdn: "new" } } });
   assert.deepEqual((await entries.get("host", xname))?.cloudInit, { ...merged, "phone-home": { fqdn: "new" } });
+});
+
+test("what is in no script changes no script: cloud-init's data, and the same once more", async () => {
+  const { entries, revision } = await open();
+  const own = names({ hosts: [xname] });
+  await entries.put(own, parameters("http://k", { params: "quiet" }));
+  let last = revision();
+  const grew = () => last < (last = revision());
+  await entries.patch(own, { cloudInit: { "phone-home": { fqdn: "n" } } });
+  await entries.patch(own, { params: "quiet" });
+  assert.ok(!grew());
+  for (const change of [{ params: "debug" }, { kernel: "http://l" }, { initrd: "http://i" }]) {
+    await entries.patch(own, change);
+    assert.ok(grew(), JSON.stringify(change));
+  }
 });
 
 test("nodes that are not known, disabled or without parameters get those for unknown ones, by architecture", async () => {

@@ -5,7 +5,7 @@ import type { BootTokens } from "../telemetry/index.ts";
 
 export interface IdentityParts {
   readonly nodes: Pick<NodeStore, "get">;
-  readonly interfaces: Pick<InterfaceStore, "list">;
+  readonly interfaces: Pick<InterfaceStore, "ownersOf" | "hasAddress">;
   readonly bootTokens: BootTokens;
   /** Addresses and networks behind which several nodes stand: such an address says of nobody who it is. */
   readonly sharedAddresses: readonly string[];
@@ -22,23 +22,16 @@ export interface NodeIdentities {
    * it is this node. None for the address of another component, and none when the inventory knows where the node is
    * and it is not there: asking in somebody's name is no proof of being it.
    */
-  tokenFor(xname: string, bootId: string, address: string | undefined): Promise<string | undefined>;
+  tokenFor(xname: string, bootId: string, address: string | undefined): string | undefined;
 }
-
-/** More interfaces with one address than anybody has; two of different components are enough to know nothing. */
-const manyInterfaces = 100;
 
 export function openNodeIdentities({ nodes, interfaces, bootTokens, sharedAddresses }: IdentityParts): NodeIdentities {
   const isShared = membership(sharedAddresses);
-  const ownersOf = async (ip: string): Promise<ReadonlySet<string>> => {
-    const found = await interfaces.list({ ips: [ip] }, { limit: manyInterfaces });
-    return new Set(found.map(({ xname }) => xname).filter((xname) => xname !== ""));
-  };
   return {
     byAddress: async (address) => {
       const ip = plainAddress(address);
       if (ip === undefined || isShared(ip)) return undefined;
-      const [xname, other] = [...(await ownersOf(ip))];
+      const [xname, other] = interfaces.ownersOf(ip);
       return xname === undefined || other !== undefined ? undefined : nodes.get(xname);
     },
     byToken: async (token) => {
@@ -47,13 +40,12 @@ export function openNodeIdentities({ nodes, interfaces, bootTokens, sharedAddres
       if (node !== undefined) return node;
       throw new NetkilnError("not_found", "this is not the token of a boot, or of one that is long over");
     },
-    tokenFor: async (xname, bootId, address) => {
+    tokenFor: (xname, bootId, address) => {
       const ip = plainAddress(address);
       if (ip === undefined) return undefined;
-      if (isShared(ip) || isLoopback(ip)) return bootTokens.of(bootId);
-      if ((await ownersOf(ip)).size > 0) return undefined;
-      const known = await interfaces.list({ xnames: [xname] }, { limit: manyInterfaces });
-      return known.some(({ addresses }) => addresses.length > 0) ? undefined : bootTokens.of(bootId);
+      if (isLoopback(ip) || isShared(ip)) return bootTokens.of(bootId);
+      const isKnown = interfaces.ownersOf(ip).length > 0 || interfaces.hasAddress(xname);
+      return isKnown ? undefined : bootTokens.of(bootId);
     },
   };
 }

@@ -56,11 +56,11 @@ function againPath({ asked, path = scriptPaths[0] }: Pick<ScriptQuery, "asked" |
 export function bootScript(
   query: ScriptQuery & BootContent & { bootId: string | undefined; token?: string | undefined },
 ): string {
-  return scriptText({ ...query, url: doorUrl(query.door), seed: seedOf(query.token) });
+  return scriptText({ ...query, url: doorUrl(query.door), next: String(query.retry + 1), seed: seedOf(query.token) });
 }
 
-type TextParts = Omit<ScriptQuery, "door"> &
-  BootContent & { url: string; bootId: string | undefined; seed?: string | undefined };
+type TextParts = Omit<ScriptQuery, "door" | "retry"> &
+  BootContent & { url: string; bootId: string | undefined; next: string; seed?: string | undefined };
 
 /** What comes between the address of cloud-init data and their names, and what stands for it in kernel parameters. */
 function seedOf(token: string | undefined): string {
@@ -72,7 +72,7 @@ function scriptText(parts: TextParts): string {
   const { kernel, initrd, params } = bootParts(parts);
   const initrdLines = initrd === "" ? "" : `initrd --name initrd ${initrd} || goto boot_retry\n`;
   // A node that is not known may have become known until it asks again, and says what it is then too.
-  const again = parts.node === undefined ? `arch=\${buildarch}&retry=${parts.retry + 1}` : `retry=${parts.retry + 1}`;
+  const again = parts.node === undefined ? `arch=\${buildarch}&retry=${parts.next}` : `retry=${parts.next}`;
   return `#!ipxe
 kernel --name kernel ${kernel}${initrd === "" ? "" : " initrd=initrd"} ${params} || goto boot_retry
 ${initrdLines}imgstat || echo Could not show image information.
@@ -84,7 +84,7 @@ chain ${parts.url}${againPath(parts, again)}
 }
 
 /** Kernel and initrd as the node can fetch them, and the whole command line. */
-function bootParts(parts: TextParts): { kernel: string; initrd: string; params: string } {
+function bootParts(parts: Omit<TextParts, "next">): { kernel: string; initrd: string; params: string } {
   const { entry, url, bootId } = parts;
   return {
     kernel: fetchableUrl(requireOneWord(entry.kernel, "the kernel's link"), url, bootId),
@@ -93,31 +93,49 @@ function bootParts(parts: TextParts): { kernel: string; initrd: string; params: 
   };
 }
 
-/** A script that is printed but for what changes from one fetch to the next. */
-export interface ScriptForm {
-  print(door: string, bootId: string | undefined, token?: string): string;
+/** What of a script is not the same from one fetch to the next. */
+export interface ScriptFetched {
+  readonly door: string;
+  readonly retry: number;
+  /** The boot that it belongs to; undefined when somebody only looks. */
+  readonly bootId?: string | undefined;
+  /** Of that boot, where the node needs it. */
+  readonly token?: string | undefined;
 }
 
+/** A script that is printed but for that. */
+export type ScriptForm = (fetched: ScriptFetched) => string;
+
 /** Texts from outside hold no control characters (line.ts), so these can mark the places of what comes later. */
-const gaps = { url: "\u0001", bootId: "\u0002", seed: "\u0003" } as const;
+const gaps = { url: "\u0001", bootId: "\u0002", seed: "\u0003", next: "\u0004" } as const;
 
 /** The same text as `bootScript` gives, made once for many fetches. Throws as it does. */
-export function scriptForm(parts: Omit<ScriptQuery, "door"> & BootContent): ScriptForm {
-  const booted = scriptText({ ...parts, ...gaps })
-    .split(gaps.url)
-    .map((part) => part.split(gaps.bootId));
-  return {
-    print: (door, bootId, token) => {
-      const url = doorUrl(door);
-      if (bootId === undefined) return scriptText({ ...parts, url, bootId });
-      const text = booted.map((part) => part.join(bootId)).join(url);
-      return text.replaceAll(gaps.seed, seedOf(token));
-    },
+export function scriptForm(parts: Omit<ScriptQuery, "door" | "retry"> & BootContent): ScriptForm {
+  // Texts and gaps in turn.
+  // oxlint-disable-next-line no-control-regex -- these are the gaps
+  const pieces = scriptText({ ...parts, ...gaps }).split(/([\u0001-\u0004])/);
+  return ({ door, retry, bootId, token }) => {
+    if (bootId === undefined) return bootScript({ ...parts, door, retry, bootId });
+    const url = doorUrl(door);
+    const seed = seedOf(token);
+    let text = "";
+    for (const piece of pieces) {
+      if (piece === gaps.url) text += url;
+      else if (piece === gaps.bootId) text += bootId;
+      else if (piece === gaps.seed) text += seed;
+      else if (piece === gaps.next) text += retry + 1;
+      else text += piece;
+    }
+    return text;
   };
 }
 
 /** What `?json=1` gives instead of a script: the same links and parameters. */
-export function bootJson(query: ScriptQuery & BootContent): { kernel: string; initrd?: string; params: string } {
+export function bootJson(query: Omit<ScriptQuery, "retry"> & BootContent): {
+  kernel: string;
+  initrd?: string;
+  params: string;
+} {
   const { initrd, ...rest } = bootParts({ ...query, url: doorUrl(query.door), bootId: undefined });
   return { ...rest, ...(initrd !== "" && { initrd }) };
 }
@@ -184,7 +202,7 @@ function kernelParameters({
   url,
   bootId,
   seed = "",
-}: TextParts) {
+}: Omit<TextParts, "next">) {
   const given = wordsOf([entry.params, ...fileParams, node?.kernelParameters ?? ""]).filter(
     (word) => !word.includes(joinToken) && !(entry.initrd !== "" && word.startsWith("initrd=")),
   );

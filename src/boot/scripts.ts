@@ -1,5 +1,5 @@
 import { clock } from "../lib/clock.ts";
-import type { Database } from "../lib/db.ts";
+import { readTogether, type Database } from "../lib/db.ts";
 import { NetkilnError } from "../lib/errors.ts";
 import { openRevision } from "../lib/revision.ts";
 import { openNodeFinder } from "../node/index.ts";
@@ -19,10 +19,9 @@ import {
 } from "./script.ts";
 import { openBootEntries } from "./store.ts";
 
-/** A request for a script, without the door by which it came. */
+/** Whose script is asked for, and by which path: requests that are equal in this get the same one. */
 export interface ScriptAsk {
   readonly asked: BootQuery;
-  readonly retry: number;
   readonly path: ScriptPath;
 }
 
@@ -41,21 +40,21 @@ export interface FoundScript extends ScriptAsk {
   readonly xname: string | undefined;
   /** Of the image that is booted, when it is one of ours. */
   readonly target: { readonly imageId: string | undefined; readonly expectedBuildId: string | undefined };
-  /** The script by `door`; with a boot's id, that boot's, and with its token where the node needs it. */
-  print(door: string, bootId?: string, token?: string): string;
+  print: ScriptForm;
   /** Throws `not_found` when there is nothing to boot. */
   json(door: string): object;
 }
 
 /** Boot scripts, for thousands of nodes at once. */
 export interface BootScripts {
-  /** @param key the same for the same request; `ask` is called when it is not known */
-  find(key: string, ask: () => ScriptAsk): FoundScript | Promise<FoundScript>;
+  find(ask: ScriptAsk): Promise<FoundScript>;
+  /** For many who ask at the same time: the database is read together for all of them. */
+  findAll(asks: readonly ScriptAsk[]): (FoundScript | Promise<FoundScript>)[];
   /** What a node gets and why, with what stands in the way. */
   explain(query: BootQuery): Promise<Resolution>;
 }
 
-/** Some 4 KiB each. When more nodes ask at a time, it begins anew. */
+/** Some 4 KiB each. When more nodes ask at a time, it begins anew; moving what is used to the end takes longer. */
 const maxKept = 20_000;
 
 export function openBootScripts(
@@ -85,8 +84,7 @@ export function openBootScripts(
     images = new Map();
   };
 
-  const explain = async (query: BootQuery): Promise<Resolution & { fileParams: readonly string[] }> => {
-    forgetOld();
+  const resolve = async (query: BootQuery): Promise<Resolution & { fileParams: readonly string[] }> => {
     const found = resolveBoot(stores, query, blockedRoles);
     if (found.entry === undefined) return { ...found, fileParams: [] };
     const fileParams = files.paramsOf(found.entry.kernel, found.entry.initrd);
@@ -97,8 +95,8 @@ export function openBootScripts(
     }
     return { ...found, fileParams };
   };
-  const find = async (ask: ScriptAsk): Promise<FoundScript> => {
-    const { node, entry, because, unknown, asksArch, fileParams } = await explain(ask.asked);
+  const workOut = async (ask: ScriptAsk): Promise<FoundScript> => {
+    const { node, entry, because, unknown, asksArch, fileParams } = await resolve(ask.asked);
     if (entry === undefined) return asksArch ? askArch(ask, because) : nothingFor({ ...ask, retryDelay }, because);
     const content = { node: unknown ? undefined : node, entry, fileParams };
     const imageId = imageOfLink(entry.kernel);
@@ -107,32 +105,46 @@ export function openBootScripts(
     return { ...bootOf({ ...ask, ...content, retryDelay }, because), target };
   };
 
-  return {
-    explain,
-    find: (key, ask) => {
+  const find = (ask: ScriptAsk): FoundScript | Promise<FoundScript> => {
+    const key = keyOf(ask);
+    const known = kept.get(key);
+    if (known !== undefined) return known;
+    const into = kept;
+    return workOut(ask).then((found) => {
+      into.set(key, found);
+      return found;
+    });
+  };
+  const findAll: BootScripts["findAll"] = (asks) =>
+    readTogether(db, () => {
       forgetOld();
-      const known = kept.get(key);
-      if (known !== undefined) return known;
-      const into = kept;
-      return find(ask()).then((found) => {
-        into.set(key, found);
-        return found;
-      });
+      return asks.map(find);
+    });
+
+  return {
+    explain: (query) => {
+      forgetOld();
+      return resolve(query);
     },
+    find: async (ask) => findAll([ask])[0] as FoundScript | Promise<FoundScript>,
+    findAll,
   };
 }
 
+/** As JSON, so that no name can be made up that gives another's key. */
+function keyOf({ asked: { mac, name, nid, arch }, path }: ScriptAsk): string {
+  return JSON.stringify([path, mac, name, nid, arch]);
+}
+
 function bootOf(parts: ScriptAsk & BootContent & { retryDelay: number }, because: string): Omit<FoundScript, "target"> {
-  const { asked, retry, path, node } = parts;
-  const form: ScriptForm = scriptForm(parts);
+  const { asked, path, node } = parts;
   return {
     kind: "boot",
     asked,
-    retry,
     path,
     because,
     xname: node?.xname,
-    print: (door, bootId, token) => form.print(door, bootId, token),
+    print: scriptForm(parts),
     json: (door) => bootJson({ ...parts, door }),
   };
 }
@@ -146,7 +158,7 @@ function askArch(ask: ScriptAsk, because: string): FoundScript {
     because,
     xname: undefined,
     target: noTarget,
-    print: (door) => archScript({ ...ask, door, seconds: Math.floor(clock.now().getTime() / 1000) }),
+    print: ({ door }) => archScript({ ...ask, door, seconds: Math.floor(clock.now().getTime() / 1000) }),
     json: () => {
       throw new NetkilnError("not_found", because, { hint: "say it with arch=" });
     },
@@ -160,7 +172,7 @@ function nothingFor(ask: ScriptAsk & { retryDelay: number }, because: string): F
     because,
     xname: undefined,
     target: noTarget,
-    print: (door) => waitScript({ ...ask, door, because }),
+    print: ({ door, retry }) => waitScript({ ...ask, door, retry, because }),
     json: () => {
       throw new NetkilnError("not_found", because);
     },

@@ -1,5 +1,5 @@
 import type { Migration } from "../lib/db.ts";
-import { countChanges } from "../lib/revision.ts";
+import { countChanges, countOnly } from "../lib/revision.ts";
 import type { BootFileKind, EntryKind } from "./types.ts";
 
 export type Tables = {
@@ -59,5 +59,9 @@ export const migrations: Record<string, Migration> = {
         .addPrimaryKeyConstraint("boot_access_key", ["name", "endpoint"])
         .execute();
     },
+  },
+  "0504-boot-entry-revision": {
+    // Cloud-init's data are in no script, and every node writes into them when it phones home.
+    up: (db) => countOnly(db, "boot", "boot_entry", ["kind", "name", "params", "kernel", "initrd", "referral_token"]),
   },
 };

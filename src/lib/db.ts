@@ -36,27 +36,69 @@ export function openDatabase(file: string): Database {
     database.close();
   };
   const db: Database = new Kysely({ dialect: new SqliteDialect({ database: adapt(database, closeAll) }) });
-  readers.set(db, () => {
-    // A database in memory is there for its own connection alone.
-    if (file === ":memory:") return database;
-    reading ??= new DatabaseSync(file, { timeout: busyTimeout, readOnly: true });
-    return reading;
+  connections.set(db, {
+    writing: database,
+    reading: () => {
+      // A database in memory is there for its own connection alone.
+      if (file === ":memory:") return database;
+      reading ??= new DatabaseSync(file, { timeout: busyTimeout, readOnly: true });
+      return reading;
+    },
   });
   return db;
 }
 
-const readers = new WeakMap<Database, () => DatabaseSync>();
+interface Connections {
+  readonly writing: DatabaseSync;
+  readonly reading: () => DatabaseSync;
+}
+
+const connections = new WeakMap<Database, Connections>();
+
+/** A statement that is prepared once, and answered at once. */
+export type Prepared<Row> = (...values: readonly SQLInputValue[]) => Row[];
 
 /**
  * A read that is asked for thousands of times a second: prepared once, and answered at once. It has a connection of its
  * own, so it sees what is committed and nothing of a transaction that is under way.
  */
-export function prepareRead<Row>(db: Database, query: string): (...values: readonly SQLInputValue[]) => Row[] {
+export function prepareRead<Row>(db: Database, query: string): Prepared<Row> {
+  return prepareOnce(() => connectionsOf(db).reading().prepare(query));
+}
+
+/**
+ * Reads of `prepareRead` that see the same, and lock the database once among them, which takes longer than a small read.
+ * The work may not wait for anything.
+ */
+export function readTogether<Result>(db: Database, work: () => Result): Result {
+  const reading = connectionsOf(db).reading();
+  // That of a database in memory may be in one.
+  if (reading.isTransaction) return work();
+  reading.exec("begin");
+  try {
+    return work();
+  } finally {
+    // A failed read may have ended it.
+    if (reading.isTransaction) reading.exec("commit");
+  }
+}
+
+/** Only for within a transaction of this database, in which it takes part: some hundred rows cost one preparation. */
+export function prepareInTransaction<Row>(db: Database, query: string): Prepared<Row> {
+  return prepareOnce(() => connectionsOf(db).writing.prepare(query));
+}
+
+/** Not before it is needed: the tables may not be there yet. */
+function prepareOnce<Row>(prepare: () => StatementSync): Prepared<Row> {
   let statement: StatementSync | undefined;
   return (...values) => {
-    statement ??= (readers.get(db) as () => DatabaseSync)().prepare(query);
+    statement ??= prepare();
     return statement.all(...values) as Row[];
   };
+}
+
+function connectionsOf(db: Database): Connections {
+  return connections.get(db) as Connections;
 }
 
 /** Tells who waits for what others write. */

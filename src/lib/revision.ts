@@ -27,6 +27,27 @@ export async function countChanges(
   }
 }
 
+/**
+ * In a migration, for a table that is counted already under that name: from now on its updates count only where one of
+ * these columns gets another value.
+ */
+export async function countOnly(
+  // oxlint-disable-next-line typescript/no-explicit-any -- as migrations get it
+  db: Kysely<any>,
+  name: string,
+  table: string,
+  columns: readonly string[],
+): Promise<void> {
+  const trigger = sql.ref(`${table}_update_revision`);
+  const refs = columns.map((column) => sql.ref(column));
+  const differs = refs.map((column) => sql`old.${column} is not new.${column}`);
+  await sql`drop trigger ${trigger}`.execute(db);
+  await sql`
+    create trigger ${trigger} after update of ${sql.join(refs)} on ${sql.ref(table)}
+    when ${sql.join(differs, sql` or `)}
+    begin update revision set value = value + 1 where name = ${sql.lit(name)}; end`.execute(db);
+}
+
 /** A number that grows with every change that is counted under any name; equal numbers, equal contents. */
 export function openRevision(db: Database): () => number {
   const read = prepareRead<{ readonly value: number }>(db, "select sum(value) as value from revision");

@@ -1,5 +1,5 @@
 import { timestamp } from "../lib/clock.ts";
-import { sql, type Database, type Kysely } from "../lib/db.ts";
+import { prepareRead, sql, type Database, type Kysely } from "../lib/db.ts";
 import { NetkilnError } from "../lib/errors.ts";
 import { amongTexts, type Page } from "./components.ts";
 import type { Tables } from "./tables.ts";
@@ -31,6 +31,10 @@ export interface InterfaceStore {
   /** Sorted by MAC address. */
   list(filter: InterfaceFilter, page: Page): Promise<Interface[]>;
   get(mac: string): Promise<Interface | undefined>;
+  /** The components of whose interfaces one has this address, as it is committed, at once. */
+  ownersOf(ip: string): string[];
+  /** Whether any interface of this component has an address, likewise. */
+  hasAddress(xname: string): boolean;
   /** Throws `conflict` when there is one with that MAC address. */
   create(input: InterfaceInput): Promise<void>;
   /** Throws `not_found`. Addresses are replaced when given. */
@@ -48,6 +52,14 @@ export interface InterfaceStore {
 
 export function openInterfaceStore(database: Database): InterfaceStore {
   const db = database.withTables<Tables>();
+  const readOwners = prepareRead<{ readonly xname: string }>(
+    database,
+    "select distinct xname from inventory_address join inventory_interface using (mac) where ip = ? and xname <> ''",
+  );
+  const readAddress = prepareRead(
+    database,
+    "select 1 from inventory_interface cross join inventory_address using (mac) where xname = ? limit 1",
+  );
   const list: InterfaceStore["list"] = async (filter, { after, limit }) => {
     let query = db.selectFrom("inventory_interface").selectAll().orderBy(sql.ref("mac")).limit(limit);
     if (after !== undefined) query = query.where("mac", ">", after);
@@ -75,6 +87,8 @@ export function openInterfaceStore(database: Database): InterfaceStore {
   return {
     list,
     get,
+    ownersOf: (ip) => readOwners(ip).map(({ xname }) => xname),
+    hasAddress: (xname) => readAddress(xname).length > 0,
     create: async (input) => {
       await db.transaction().execute(async (trx) => {
         const known = trx.selectFrom("inventory_interface").select("mac").where("mac", "=", input.mac);

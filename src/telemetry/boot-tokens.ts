@@ -1,6 +1,6 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from "node:crypto";
 import { clock } from "../lib/clock.ts";
-import type { Database, Migration } from "../lib/db.ts";
+import { prepareRead, type Database, type Migration } from "../lib/db.ts";
 import type { Boot, BootRecords } from "./boots.ts";
 
 type Tables = { boot_token_key: { id: number; key: string } };
@@ -28,7 +28,7 @@ export const bootTokenMigrations: Record<string, Migration> = {
  * and stands where administrators look, does not give it.
  */
 export interface BootTokens {
-  of(bootId: string): Promise<string>;
+  of(bootId: string): string;
   /** The boot whose token this is. Undefined when it is none, or the node has begun another boot long since. */
   find(token: string): Promise<Boot | undefined>;
 }
@@ -40,22 +40,18 @@ export interface BootTokens {
 const graceHours = 24;
 
 export function openBootTokens(database: Database, boots: Pick<BootRecords, "get" | "latest">): BootTokens {
-  const db = database.withTables<Tables>();
-  let key: Promise<string> | undefined;
-  const readKey = async () => (await db.selectFrom("boot_token_key").select("key").executeTakeFirstOrThrow()).key;
-  const macOf = async (bootId: string) => {
-    key ??= readKey();
-    return createHmac("sha256", await key)
-      .update(bootId)
-      .digest("hex")
-      .slice(0, 32);
+  const readKey = prepareRead<Tables["boot_token_key"]>(database, "select id, key from boot_token_key");
+  let key: KeyObject | undefined;
+  const macOf = (bootId: string) => {
+    key ??= createSecretKey((readKey()[0] as Tables["boot_token_key"]).key, "utf8");
+    return createHmac("sha256", key).update(bootId).digest("hex").slice(0, 32);
   };
   return {
-    of: async (bootId) => `${bootId}-${await macOf(bootId)}`,
+    of: (bootId) => `${bootId}-${macOf(bootId)}`,
     find: async (token) => {
       const [, bootId, mac] = /^([0-9a-f]{32})-([0-9a-f]{32})$/.exec(token) ?? [];
       if (bootId === undefined || mac === undefined) return undefined;
-      if (!timingSafeEqual(Buffer.from(mac), Buffer.from(await macOf(bootId)))) return undefined;
+      if (!timingSafeEqual(Buffer.from(mac), Buffer.from(macOf(bootId)))) return undefined;
       const boot = await boots.get(bootId);
       if (boot === undefined) return undefined;
       const age = clock.now().getTime() - Date.parse(boot.started);

@@ -39,6 +39,25 @@ test("a script that is fetched afresh begins a new boot", async () => {
   assert.equal((await boots.latest("x1000c0s1b0n0"))?.id, undefined);
 });
 
+test("boots that begin later have names that sort later, and no two have the same", async () => {
+  const { boots } = await open();
+  const begin = async () => (await boots.begin(node, nothing)).id;
+  const restore = useClock({ now: () => new Date("2026-01-02T03:04:05.678Z") });
+  try {
+    const early = await Promise.all(Array.from({ length: 50 }, begin));
+    useClock({ now: () => new Date("2026-01-02T03:04:05.679Z") });
+    const late = await begin();
+    assert.equal(new Set(early).size, early.length);
+    for (const id of early) assert.ok(/^[0-9a-f]{32}$/.test(id) && id < late, id);
+    const chance = early.map((id) => id.slice(12));
+    for (let digit = 0; digit < 20; digit += 1) {
+      assert.ok(new Set(chance.map((text) => text[digit])).size > 4, `digit ${digit} is chance`);
+    }
+  } finally {
+    restore();
+  }
+});
+
 test("a retry after a boot that has ended begins a new one", async () => {
   const { boots } = await open();
   const one = await boots.forScript(node, { retry: 0, target });

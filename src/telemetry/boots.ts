@@ -1,5 +1,6 @@
 import { clock } from "../lib/clock.ts";
 import { sql, type Database, type Kysely } from "../lib/db.ts";
+import { newBootId } from "./boot-id.ts";
 import type { BootPhase, BootTarget, Tables } from "./boot-tables.ts";
 import { openScriptFetches, type ScriptFetch } from "./script-fetches.ts";
 import type { EventStore } from "./store.ts";
@@ -50,7 +51,7 @@ export function openBootRecords(database: Database, events: EventStore): BootRec
 
   return {
     begin: async (xname, target) => {
-      const boot = { id: clock.randomHex(16), xname, ...target, started: clock.now().toISOString() };
+      const boot = { id: newBootId(), xname, ...target, started: clock.now().toISOString() };
       await db
         .insertInto("boot")
         .values({

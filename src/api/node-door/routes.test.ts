@@ -13,6 +13,7 @@ import {
   openBootEntries,
   openBootScripts,
   openNodeIdentities,
+  scriptPaths,
 } from "../../boot/index.ts";
 import type { Image } from "../../image/index.ts";
 import { migrate, openDatabase } from "../../lib/db.ts";
@@ -25,6 +26,8 @@ import {
   openEventStore,
 } from "../../telemetry/index.ts";
 import { registerNodeDoor } from "./routes.ts";
+import { scriptAskOf, scriptQuerySchema } from "./schema.ts";
+import { plainAsk } from "./script-express.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "netkiln-door-"));
 after(() => rm(folder, { recursive: true }));
@@ -150,6 +153,103 @@ test("an unknown node is told to wait, and a false host or an empty question get
   assert.equal((await app.inject({ url: "/boot/v1/bootscript", headers: host })).statusCode, 400);
   assert.equal((await app.inject({ url: script, headers: { host: "a b" } })).statusCode, 400);
   assert.deepEqual(await boots.list({ limit: 9 }), []);
+});
+
+test("with json=1 a node's script is JSON, and no boot begins", async () => {
+  const { app, boots } = await openDoor();
+  const { statusCode, headers: sent, body } = await app.inject({ url: `${script}&json=1`, headers: host });
+  assert.equal(statusCode, 200);
+  assert.match(String(sent["content-type"]), /^application\/json/);
+  const { kernel, params } = JSON.parse(body) as { kernel: string; params: string };
+  assert.equal(kernel, "http://10.0.2.2:8080/boot-images/img-1/kernel");
+  assert.match(params, /^root=live:http:.* xname=x1000c0s0b0n0 /);
+  const unknown = await app.inject({ url: "/boot/v1/bootscript?nid=9&json=1", headers: host });
+  assert.equal(unknown.statusCode, 404);
+  assert.deepEqual(await boots.list({ limit: 9 }), []);
+});
+
+test("what is asked in the plain form is answered past the routes, and the same", async () => {
+  const { app, boots, entries, accesses } = await openDoor();
+  let routed = 0;
+  app.addHook("onRequest", async () => void (routed += 1));
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  const { port } = app.server.address() as AddressInfo;
+  const get = async (path: string, headers: Record<string, string> = {}) => {
+    const before = routed;
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers });
+    const { date: _, ...sent } = Object.fromEntries(response.headers);
+    const text = await response.text();
+    const boot = (await boots.latest(xname))?.id ?? "none";
+    const same = text.replaceAll(boot, "BOOT").replaceAll(/BOOT-[0-9a-f]{32}/g, "TOKEN");
+    const answer = [response.status, sent, same];
+    return { boot, express: routed === before, answer, text };
+  };
+  const unknown = "/boot/v1/bootscript?mac=52:54:00:00:00:99";
+  for (const path of [script, `/apis/bss${script}`, unknown]) {
+    const [first, second, byRoute] = [await get(path), await get(path), await get(`${path}&ts=1`)];
+    assert.deepEqual([first.express, second.express, byRoute.express], [true, true, false]);
+    assert.deepEqual(first.answer, byRoute.answer);
+    assert.deepEqual(second.answer, byRoute.answer);
+    if (path === unknown) continue;
+    assert.equal(new Set([first.boot, second.boot, byRoute.boot]).size, 3, "each begins a boot");
+    assert.match(
+      second.text,
+      new RegExp(`boots/${second.boot}-[0-9a-f]{32}/ .*boots/${second.boot} [\\s\\S]*&retry=1\n$`),
+    );
+    const again = await get(`${path}&retry=4`);
+    assert.deepEqual([again.express, again.boot], [true, byRoute.boot], "which a retry goes on with");
+    assert.match(again.text, /&retry=5\n$/);
+  }
+  assert.deepEqual(kinds(await boots.latest(xname)), ["script"]);
+  assert.equal((await boots.latest(xname))?.phases[0]?.detail["address"], "127.0.0.1");
+  assert.equal((await accesses.list({}, { limit: 9 }))[0]?.name, xname);
+
+  const falseHost = await new Promise<number | undefined>((resolve) => {
+    const asking = httpRequest({ port, path: script, headers: { host: "a b" } }, ({ statusCode }) =>
+      resolve(statusCode),
+    );
+    asking.end();
+  });
+  assert.equal(falseHost, 400);
+
+  await entries.patch({ hosts: [xname], macs: [], nids: [] }, { params: "quiet" });
+  assert.match((await get(script)).text, / quiet xname=/);
+  assert.equal((await get(script, { "x-forwarded-for": "10.0.0.1" })).express, false);
+});
+
+test("the plain form of a question is read as the schema reads it", () => {
+  const as = (url: string, more: object = {}) => plainAsk({ method: "GET", url, headers: {}, ...more } as never);
+  const [base] = scriptPaths;
+  for (const query of [
+    "mac=52:54:00:00:00:01",
+    "mac=52-54-00-00-00-0A&arch=x86_64",
+    "name=x1000c0s0b0n0&retry=7",
+    "name=nid000001&arch=arm64&retry=999999",
+    "nid=007",
+    "nid=0&retry=0",
+  ]) {
+    const parsed = scriptQuerySchema.parse(Object.fromEntries(new URLSearchParams(query)));
+    for (const path of scriptPaths) {
+      assert.deepEqual(as(`${path}?${query}`), { ask: scriptAskOf(parsed, path), retry: parsed.retry }, query);
+    }
+  }
+  const url = `${base}?nid=1`;
+  for (const query of [
+    "",
+    "nid=",
+    "nid=1&nid=2",
+    "nid=1&json=1",
+    "mac=a%3Ab",
+    "name=a+b",
+    "nid=1&retry=-1",
+    "nid=1&ts=1",
+  ])
+    assert.equal(as(`${base}?${query}`), undefined, query);
+  assert.equal(as(`${base}?nid=1234567890`), undefined);
+  assert.equal(as(`${url}&retry=1000001`), undefined);
+  assert.equal(as(`/x${url}`), undefined);
+  assert.equal(as(url, { method: "HEAD" }), undefined);
+  assert.equal(as(url, { headers: { "x-forwarded-for": "10.0.0.1" } }), undefined);
 });
 
 test("files are whole or in ranges, and the phase is reached with the last byte", async () => {

@@ -1,15 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { BlobStore } from "../../artifact/index.ts";
-import {
-  artifactOfFile,
-  chainScript,
-  doorUrl,
-  scriptPaths,
-  type AccessLog,
-  type BootScripts,
-  type NodeIdentities,
-  type ScriptPath,
-} from "../../boot/index.ts";
+import { artifactOfFile, chainScript, scriptPaths, type ScriptPath } from "../../boot/index.ts";
 import type { ArtifactName, Image } from "../../image/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
 import type { Digests } from "../../lib/files.ts";
@@ -17,15 +8,13 @@ import { log } from "../../lib/log.ts";
 import { parseAs } from "../../lib/parse.ts";
 import { answerBytes } from "../../netboot/index.ts";
 import type { NodeStore } from "../../node/index.ts";
-import type { BootPhase, BootRecords } from "../../telemetry/index.ts";
+import type { BootPhase } from "../../telemetry/index.ts";
+import { bootingScript } from "./begin-boot.ts";
 import { reportSchema, scriptAskOf, scriptQuerySchema, type Report } from "./schema.ts";
+import { answerScriptsFirst, type ScriptExpressParts } from "./script-express.ts";
 
-export interface NodeDoorParts {
+export interface NodeDoorParts extends ScriptExpressParts {
   readonly nodes: NodeStore;
-  readonly scripts: BootScripts;
-  readonly accesses: AccessLog;
-  readonly boots: BootRecords;
-  readonly identities: NodeIdentities;
   readonly blobs: BlobStore;
   readonly findImage: (id: string) => Promise<Image | undefined>;
   /** Called after a node has reported, so that what waits for it goes on at once. */
@@ -43,10 +32,11 @@ const phases: Readonly<Partial<Record<ArtifactName, BootPhase>>> = {
 
 /** Everything that a booting node may ask for, over plain HTTP and without a token; nothing else is served here. */
 export function registerNodeDoor(app: FastifyInstance, parts: NodeDoorParts): void {
+  answerScriptsFirst(app.server, parts);
   app.get("/healthz", async () => ({ status: "ok" }));
   app.get("/boot.ipxe", async (request, reply) => reply.type("text/plain").send(chainScript(doorOf(request))));
   for (const path of scriptPaths) {
-    app.get(path, async (request, reply) => reply.type("text/plain").send(await scriptFor(parts, request, path)));
+    app.get(path, async (request, reply) => sendScript(parts, request, reply, path));
   }
   app.route<{ Params: { image: string; file: string }; Querystring: { boot?: string } }>({
     method: ["GET", "HEAD"],
@@ -63,29 +53,23 @@ export function registerNodeDoor(app: FastifyInstance, parts: NodeDoorParts): vo
   );
 }
 
-/** How the node reached this door, which is how it will reach it again. */
 function doorOf(request: FastifyRequest): string {
   return request.headers.host ?? "";
 }
 
-/** Thousands of nodes ask at the same time: nothing is done here that was done for the same request before. */
-async function scriptFor(
-  { scripts, accesses, boots, identities }: NodeDoorParts,
+async function sendScript(
+  parts: NodeDoorParts,
   request: FastifyRequest,
+  reply: FastifyReply,
   path: ScriptPath,
-): Promise<string> {
-  const found = await scripts.find(request.url, () =>
-    scriptAskOf(parseAs(scriptQuerySchema, request.query, "the query"), path),
-  );
+): Promise<FastifyReply> {
+  const query = parseAs(scriptQuerySchema, request.query, "the query");
+  const found = await parts.scripts.find(scriptAskOf(query, path));
   const door = doorOf(request);
-  if (found.xname === undefined) return found.print(door);
-  // What cannot be printed begins no boot.
-  doorUrl(door);
-  accesses.note(found.xname, "bootscript");
-  const { because, retry, target } = found;
-  const detail = { because, address: request.ip };
-  const boot = await boots.forScript(found.xname, { retry, target, detail });
-  return found.print(door, boot, await identities.tokenFor(found.xname, boot, request.ip));
+  // Somebody looks at it: no node boots with JSON.
+  if (query.json) return reply.send(found.json(door));
+  const text = await bootingScript(parts, found, { door, retry: query.retry, address: request.ip });
+  return reply.type("text/plain").send(text);
 }
 
 async function sendFile(

@@ -25,8 +25,8 @@ export const scriptQuerySchema = z
   );
 
 export function scriptAskOf(query: z.output<typeof scriptQuerySchema>, path: ScriptPath): ScriptAsk {
-  const { mac, name, nid, arch, retry } = query;
-  return { asked: { mac, name, nid, arch }, retry, path };
+  const { mac, name, nid, arch } = query;
+  return { asked: { mac, name, nid, arch }, path };
 }
 
 /** What node/bin/report and the initrd's module send; more may come from a newer node and is let go. */
