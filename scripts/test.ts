@@ -13,7 +13,7 @@ import { spec } from "node:test/reporters";
 const suites = {
   journey: "test/journey/*.test.ts",
   real: "test/real/*.test.ts",
-  contract: "test/contract/*.test.ts",
+  contract: "test/contract/**/*.test.ts",
   unit: "src/**/*.test.ts",
 } as const;
 type Suite = keyof typeof suites;

@@ -46,10 +46,19 @@ test("who may do what", () => {
   );
 });
 
-test("only whole lists and boot scripts can be open", () => {
+test("only what ochami asks without a token can be open", () => {
   assert.equal(isOpenRead("GET", "/hsm/v2/State/Components"), true);
   assert.equal(isOpenRead("GET", "/apis/smd/hsm/v2/Inventory/EthernetInterfaces"), true);
   assert.equal(isOpenRead("GET", "/boot/v1/bootscript"), true);
+  for (const path of ["hosts", "endpoint-history", "service/status", "service/storage/status"]) {
+    assert.equal(isOpenRead("GET", `/boot/v1/${path}`), true, path);
+  }
+  for (const path of ["/hsm/v2/service/ready", "/liveness", "/apis/power-control/v1/health"]) {
+    assert.equal(isOpenRead("GET", path), true, path);
+  }
+  assert.equal(isOpenRead("GET", "/boot/v1/dumpstate"), false);
+  assert.equal(isOpenRead("POST", "/boot/v1/hosts"), false);
+  assert.equal(isOpenRead("GET", "/power-status"), false);
   assert.equal(isOpenRead("POST", "/hsm/v2/State/Components"), false);
   assert.equal(isOpenRead("GET", "/hsm/v2/State/Components/:xname"), false);
   assert.equal(isOpenRead("GET", "/boot/v1/bootparameters"), false);

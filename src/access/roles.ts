@@ -30,6 +30,8 @@ const rules: readonly Rule[] = [
   // Questions that are too long for a URL.
   { path: /\/(locks\/status|reservations\/check|power-status|builds\/plan|store\/gc-plans)$/, least: "reader" },
   { path: /\/State\/Components\/(ByNID\/)?Query$/, least: "reader" },
+  // Nothing is pushed: what git fetches is asked for by POST.
+  { path: /^\/vcs\//, least: "reader" },
   { path: /^/, methods: reading, least: "reader" },
   { path: /^/, least: "operator" },
 ];
@@ -45,13 +47,17 @@ export function mayAct(role: Role, least: Role): boolean {
 }
 
 /**
- * What clients of OpenCHAMI read without a token: `ochami smd component get`, `ochami smd iface get`, and boot scripts.
- * Only where the configuration says so.
+ * What `ochami` reads without a token: `smd component get`, `smd iface get`, `bss boot script get`, `bss hosts get`,
+ * `bss history`, and `service status` of them and of pcs. Only where the configuration says so. Its `bss dumpstate` sends
+ * none either, and is refused: the dump holds the cloud-init data of all nodes.
  */
 const openReads = [
   /\/hsm\/v2\/State\/Components$/,
   /\/hsm\/v2\/Inventory\/EthernetInterfaces$/,
-  /\/boot\/v1\/bootscript$/,
+  /\/hsm\/v2\/service\/(ready|values)$/,
+  /\/boot\/v1\/(bootscript|hosts|endpoint-history)$/,
+  /\/boot\/v1\/service\//,
+  /^(\/apis\/power-control\/v1)?\/(liveness|readiness|health)$/,
 ];
 
 export function isOpenRead(method: string, path: string): boolean {

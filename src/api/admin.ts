@@ -27,7 +27,7 @@ import { registerTemplates } from "./native/templates.ts";
 import { registerTenants } from "./native/tenants.ts";
 import { registerTokens } from "./native/tokens.ts";
 import { registerOpenApi } from "./openapi/routes.ts";
-import { answerProblems } from "./problem.ts";
+import { answerProblems, failureAnswers } from "./problem.ts";
 import { registerService } from "./service.ts";
 import { registerVcs, type VcsParts } from "./vcs/routes.ts";
 
@@ -82,6 +82,7 @@ export function openAdminDoor(
   // Sources of CFS are named after URLs.
   const app = fastify({
     ...(secured as { http: { maxHeaderSize: number } }),
+    ...failureAnswers,
     forceCloseConnections: true,
     trustProxy: [...trustedProxies],
     routerOptions: { maxParamLength: 1000 },
@@ -90,8 +91,9 @@ export function openAdminDoor(
   // Nothing here is plain text, which fastify would take as well.
   app.removeContentTypeParser("text/plain");
   admitCallers(app, parts, { requireToken });
-  const services = csmServices(parts);
-  registerOpenApi(app, { services, version: parts.version });
+  const { sat } = parts;
+  const services = [...csmServices(parts), ...(sat === undefined ? [] : [kubernetesService({ ...parts, ...sat })])];
+  registerOpenApi(app, { services, version: parts.version, door: { requireToken, openReads: parts.openReads } });
   registerKeycloak(app, parts);
   app.get("/apis/netkiln/v1/version", { config: { tenants: true } }, async () => ({ version: parts.version }));
   registerRecipes(app, parts);
@@ -117,9 +119,6 @@ export function openAdminDoor(
   registerCertificate(app, parts);
   registerKeys(app, parts);
   for (const service of services) registerService(app, service);
-  if (parts.sat !== undefined) {
-    registerService(app, kubernetesService({ ...parts, ...parts.sat }));
-    registerVcs(app, { ...parts, ...parts.sat }, { requireLogin: requireToken });
-  }
+  if (sat !== undefined) registerVcs(app, { ...parts, ...sat }, { requireLogin: requireToken });
   return app;
 }

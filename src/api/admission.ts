@@ -27,7 +27,8 @@ export function admitCallers(
   { requireToken }: { requireToken: boolean },
 ): void {
   app.addHook("onRequest", async (request, reply) => {
-    if (request.routeOptions.config?.open === true) return undefined;
+    const { open, login } = request.routeOptions.config ?? {};
+    if (open === true || login !== undefined) return undefined;
     try {
       const caller = requireToken ? await identify(request, reply, parts) : localCaller;
       setCaller(request, caller);

@@ -1,4 +1,12 @@
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import {
+  errorCodes as errors,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from "fastify";
 import { errorCodes, NetkilnError, toErrorRecord } from "../lib/errors.ts";
 import { log } from "../lib/log.ts";
 
@@ -7,6 +15,16 @@ export const problemType = "application/problem+json";
 
 /** The one place where errors become answers. What is not for the client goes to the log only. */
 export function answerProblems(app: FastifyInstance): void {
+  // Said before any of it is read, and for requests whose body nobody reads as well.
+  app.addHook("preParsing", async ({ headers, routeOptions }) => {
+    if (Number(headers["content-length"] ?? 0) > routeOptions.bodyLimit) throw new errors.FST_ERR_CTP_BODY_TOO_LARGE();
+  });
+  // fastify closes the connection here, and a client that is still sending would see that instead of the answer; what it
+  // sends is read and thrown away without this.
+  app.addHook("onSend", async (_request, reply) => {
+    if (reply.statusCode === 413) reply.removeHeader("connection");
+  });
+  app.addHook("onResponse", async ({ raw }) => stopReading(raw));
   app.setNotFoundHandler(async (request, reply) => {
     const error = new NetkilnError("not_found", `there is no ${request.method} ${request.url.split("?")[0]}`);
     return sendProblem(error, reply);
@@ -15,12 +33,43 @@ export function answerProblems(app: FastifyInstance): void {
     const known = error instanceof NetkilnError ? error : fromFastify(error, request);
     if (known === undefined)
       log.error({ error, method: request.method, url: withoutToken(request.url).slice(0, 500) }, "request failed");
-    // fastify closes the connection here, and a client that is still sending would see that instead of the answer;
-    // what it sends is read and thrown away without this.
-    if (known?.code === "too_large") reply.removeHeader("connection");
     const shown = known ?? new NetkilnError("internal", "an unexpected error happened; the server's log has more");
     return sendProblem(shown, reply);
   });
+}
+
+/** How long what is still sent after an answer is read and thrown away, so that its sender comes to see the answer. */
+const lingerMs = 5000;
+
+function stopReading(request: IncomingMessage): void {
+  if (request.complete || request.destroyed) return;
+  const timer = setTimeout(() => request.complete || request.socket.destroy(), lingerMs).unref();
+  request.once("end", () => clearTimeout(timer));
+}
+
+/** For fastify's options: how it answers what comes to no route. */
+export const failureAnswers = { frameworkErrors: answerBadUrl, clientErrorHandler: answerBadRequest };
+
+function answerBadUrl(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const isLong = error.code === "FST_ERR_MAX_PARAM_LENGTH";
+  const [status, title] = isLong ? [414, "URI Too Long"] : [400, "Bad Request"];
+  const what = isLong ? "has a name that is too long" : "has a % that stands for nothing";
+  const detail = `the path of ${request.method} ${request.raw.url?.split("?")[0]?.slice(0, 100)} ${what}`;
+  void reply.code(status).type(problemType).send({ type: "about:blank", title, status, detail });
+}
+
+/** What is no HTTP, or more of it than is taken: there is no request yet, and no reply. */
+function answerBadRequest(error: Error & { code?: string }, socket: Socket): void {
+  const [status, title, detail] =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? [431, "Request Header Fields Too Large", "the URL and the headers are too long together"]
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? [408, "Request Timeout", "the request did not come to its end"]
+        : [400, "Bad Request", "this is no HTTP request"];
+  const body = JSON.stringify({ type: "about:blank", title, status, detail });
+  const head = `HTTP/1.1 ${status} ${title}\r\ncontent-type: ${problemType}\r\ncontent-length: ${Buffer.byteLength(body)}`;
+  if (socket.writable && error.code !== "ECONNRESET") socket.write(`${head}\r\nconnection: close\r\n\r\n${body}`);
+  socket.destroy(error);
 }
 
 export function sendProblem(error: NetkilnError, reply: FastifyReply): FastifyReply {

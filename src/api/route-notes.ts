@@ -6,6 +6,8 @@ import type { NetkilnError } from "../lib/errors.ts";
 export interface RouteNotes {
   /** No token is needed, as this is where one gets it, or what says so. */
   readonly open?: boolean;
+  /** The routes see to it themselves who asks: git sends user and password. */
+  readonly login?: "git";
   /** It keeps tenants apart. */
   readonly tenants?: boolean;
   /** Tells a failure in the service's own words, where these are no problem of RFC 9457. */

@@ -24,6 +24,12 @@ const echo: Operation[] = [
     bodyLimit: 1000,
     run: async ({ body }) => answer(200, body?.hosts ?? null),
   }),
+  operation({
+    id: "name",
+    method: "DELETE",
+    path: "/names",
+    run: async ({ principal }) => answer(200, principal()),
+  }),
   operation({ id: "word", method: "GET", path: "/word", run: async () => answer(200, "word") }),
   operation({ id: "gone", method: "DELETE", path: "/things", run: async () => answer(204) }),
 ];
@@ -110,4 +116,9 @@ test("what an operation throws is told, and what nobody expects is not", async (
   const unknown = await serve({ operations: [throwing(new Error("secret"))] }).inject("/t/x");
   assert.equal(unknown.statusCode, 500);
   assert.doesNotMatch(unknown.body, /secret/);
+});
+
+test("nothing is done in the name of a caller who was never asked who he is", async () => {
+  const { statusCode, body } = await serve().inject({ method: "DELETE", url: "/t/names" });
+  assert.equal(statusCode, 401, body);
 });

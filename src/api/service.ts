@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { errorCodes as errors, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { z } from "zod";
 import { errorCodes, NetkilnError, toErrorRecord, type ErrorCode } from "../lib/errors.ts";
 import { parseAs } from "../lib/parse.ts";
@@ -14,8 +14,8 @@ export interface Asked<Query, Body> {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Query;
   readonly body: Body;
-  /** Who asks. */
-  readonly principal: string;
+  /** Who asks; throws where that is not known. */
+  readonly principal: () => string;
   /** Whose things alone are seen and changed; only an operation with `tenants` is asked for one. */
   readonly tenant: string | undefined;
   /** From which address, as the connection or a trusted proxy says; undefined over a unix socket. */
@@ -100,7 +100,7 @@ export function registerService(app: FastifyInstance, service: Service): void {
   void app.register(async (scope) => {
     // Clients send bodies without a type, or with one that is not true: what counts is whether it can be read.
     scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser("*", { parseAs: "string" }, (_request, body, done) => done(null, body));
+    scope.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
     const refuse = async (error: NetkilnError, reply: FastifyReply) => {
       if (service.failure !== undefined) return send(service.failure(error), reply);
       const { status, ...body } = problem(error);
@@ -153,7 +153,7 @@ async function asked(one: Operation, request: FastifyRequest): Promise<Asked<unk
     params: request.params as Record<string, string>,
     query: one.query === undefined ? undefined : parseAs(one.query, request.query, "the query"),
     body: one.body === undefined ? undefined : await bodyOf(one, one.body, request),
-    principal: principalOf(request),
+    principal: () => principalOf(request),
     tenant: tenantOf(request),
     address: request.ip,
     header: (name) => {
@@ -164,8 +164,9 @@ async function asked(one: Operation, request: FastifyRequest): Promise<Asked<unk
 }
 
 async function bodyOf(one: Operation, schema: z.ZodType, request: FastifyRequest): Promise<unknown> {
-  const text = one.method === "GET" ? await rawBody(one, request) : ((request.body as string | undefined) ?? "");
+  const bytes = one.method === "GET" ? await rawBody(one, request) : (request.body as Buffer | undefined);
   try {
+    const text = textOf(bytes ?? Buffer.alloc(0));
     const value = text.trim() === "" ? undefined : (one.parseBody ?? parseJson)(text);
     return parseAs(schema, value, "the request's body");
   } catch (error) {
@@ -175,19 +176,41 @@ async function bodyOf(one: Operation, schema: z.ZodType, request: FastifyRequest
 }
 
 /** Fastify reads no body of a GET, so it is still in the socket. */
-async function rawBody({ bodyLimit = usualBodyBytes }: Operation, request: FastifyRequest): Promise<string> {
-  let text = "";
-  for await (const chunk of request.raw) {
-    text += String(chunk);
-    if (text.length > bodyLimit) throw new NetkilnError("too_large", "the request's body is too large");
+async function rawBody({ bodyLimit = usualBodyBytes }: Operation, request: FastifyRequest): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // A stream that is ended here would take the connection along, and the answer with it.
+  for await (const chunk of request.raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > bodyLimit) throw new errors.FST_ERR_CTP_BODY_TOO_LARGE();
+    chunks.push(chunk);
   }
-  return text;
+  return Buffer.concat(chunks);
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** What is no text is refused, where a lenient reader would keep a replacement for each byte that it cannot read. */
+function textOf(bytes: Buffer): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw new NetkilnError("invalid_input", "the request's body is no text: it has bytes that are not UTF-8");
+  }
+}
+
+/** A member of this name would be taken for what an object inherits from, wherever it is put into another one. */
+function withoutPrototype(key: string, value: unknown): unknown {
+  if (key === "__proto__") throw new NetkilnError("invalid_input", 'the request\'s body has a member "__proto__"');
+  return value;
 }
 
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    // It costs a call for each member, and the name can be written in no other way.
+    return /__proto__|\\u/.test(text) ? JSON.parse(text, withoutPrototype) : JSON.parse(text);
   } catch (error) {
+    if (error instanceof NetkilnError) throw error;
     throw new NetkilnError("invalid_input", `the request's body is no JSON: ${(error as Error).message}`);
   }
 }

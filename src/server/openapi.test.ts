@@ -6,13 +6,13 @@ import { after, before, test } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import type { OpenApiDocument } from "../api/openapi/document.ts";
 import { csmServices, type CsmParts } from "../api/csm/services.ts";
-import { plantAdminDoor, type PlantedDoor } from "./plant-admin-door.ts";
+import { plantAdminDoor, routesOf, type PlantedDoor } from "./plant-admin-door.ts";
 
 let door: PlantedDoor;
 let document: OpenApiDocument;
 
 before(async () => {
-  door = await plantAdminDoor(await mkdtemp(join(tmpdir(), "nk-door-")));
+  door = await plantAdminDoor(await mkdtemp(join(tmpdir(), "nk-door-")), { sat: true });
   const { status, body } = await door.ask("GET", "/openapi.json");
   assert.equal(status, 200);
   document = body;
@@ -23,7 +23,7 @@ const operations = () =>
   Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, one]) => ({ path, method: method.toUpperCase(), one })),
   );
-const shape = (method: string, path: string) => `${method} ${path.replaceAll(/\{\w+\}|:\w+/g, "{}")}`;
+const shape = (method: string, path: string) => `${method} ${path.replaceAll(/\{\w+\}|:\w+|\*$/g, "{}")}`;
 
 test("every operation of every service is in the document, below each base", () => {
   const documented = new Set(operations().map(({ method, path }) => shape(method, path)));
@@ -39,25 +39,10 @@ test("every operation of every service is in the document, below each base", () 
 });
 
 test("every route of the server is in the document, and nothing else", () => {
-  const served = routesOf(door.app.printRoutes({ commonPrefix: false }));
+  const served = routesOf(door.app).map(({ method, path }) => shape(method, path));
   const documented = operations().map(({ method, path }) => shape(method, path));
   assert.deepEqual([...new Set(served)].sort(), [...new Set(documented)].sort());
 });
-
-/** Fastify prints a tree; each line is a part of a path, with the methods that end there. */
-function routesOf(tree: string): string[] {
-  const above: string[] = [];
-  return tree.split("\n").flatMap((line) => {
-    const [, indent = "", part = "", methods] = /^((?:│ {3}| {4})*)[├└]── (.*?)(?: \(([A-Z, ]+)\))?$/.exec(line) ?? [];
-    if (part === "") return [];
-    above.length = indent.length / 4;
-    above.push(part === "(empty root node)" ? "" : part);
-    return (methods ?? "")
-      .split(", ")
-      .filter((method) => method !== "" && method !== "HEAD")
-      .map((method) => shape(method, above.join("")));
-  });
-}
 
 test("the document is whole: ids, references, parameters and schemas", () => {
   assert.match(document.openapi, /^3\.1\./);
@@ -105,6 +90,35 @@ test("what is documented is what is checked", () => {
   assert.ok(list?.parameters.some(({ name }) => name === "type"));
   assert.equal(list?.description, "Least role: reader.");
   assert.equal(document.paths["/apis/netkiln/v1/tokens"]?.["get"]?.description, "Least role: admin.");
+});
+
+test("each operation says what it needs, as the door that was asked has it", async (t) => {
+  const security = ({ paths }: OpenApiDocument, method: string, path: string) => paths[path]?.[method]?.security;
+  const bearer = [{ bearer: [] }];
+  const cases = [
+    ["get", "/api/v1/namespaces/{namespace}/configmaps", bearer],
+    ["get", "/vcs/{rest}", [{ git: [] }, ...bearer]],
+    ["post", "/vcs/{rest}", [{ git: [] }, ...bearer]],
+    ["get", "/hsm/v2/State/Components", bearer],
+    ["get", "/openapi.json", []],
+    ["post", "/keycloak/realms/shasta/protocol/openid-connect/token", []],
+  ] as const;
+  for (const [method, path, expected] of cases) assert.deepEqual(security(document, method, path), expected, path);
+  for (const name of operations().flatMap(({ one }) => one.security.flatMap(Object.keys))) {
+    assert.ok(name in document.components.securitySchemes, name);
+  }
+
+  const open = await plantAdminDoor(await mkdtemp(join(tmpdir(), "nk-door-")), { openReads: true });
+  t.after(() => open.close());
+  const ofOpen = (await open.ask("GET", "/openapi.json")).body as OpenApiDocument;
+  assert.deepEqual(security(ofOpen, "get", "/hsm/v2/State/Components"), [{}, ...bearer]);
+  assert.deepEqual(security(ofOpen, "post", "/hsm/v2/State/Components"), bearer);
+  assert.equal(security(ofOpen, "get", "/vcs/{rest}"), undefined, "without the option there is none of it");
+
+  const socket = await plantAdminDoor(await mkdtemp(join(tmpdir(), "nk-door-")), { requireToken: false });
+  t.after(() => socket.close());
+  const ofSocket = (await socket.ask("GET", "/openapi.json")).body as OpenApiDocument;
+  assert.deepEqual(security(ofSocket, "post", "/hsm/v2/State/Components"), []);
 });
 
 test("the pages are complete in themselves and show every service", async () => {

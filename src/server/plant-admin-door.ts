@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import type { FastifyInstance, InjectOptions } from "fastify";
 import { openAccounts } from "../access/index.ts";
 import { openAdminDoor, type AdminParts } from "../api/admin.ts";
+import { openServedRepositories } from "../configuration/index.ts";
 import { accessParts } from "./access.ts";
 import { readConfig } from "./config.ts";
 import { openHouse, type House } from "./open.ts";
@@ -25,9 +26,12 @@ export interface PlantedDoor {
   close(): Promise<void>;
 }
 
+/** Of the door that is planted with `sat`. */
+export const gitLogin = { username: "git-reader", password: "0".repeat(64) };
+
 export async function plantAdminDoor(
   folder: string,
-  more: { openReads?: boolean; requireToken?: boolean } = {},
+  more: { openReads?: boolean; requireToken?: boolean; sat?: boolean } = {},
 ): Promise<PlantedDoor> {
   const config = {
     ...readConfig({ data: folder }, { NETKILN_CONFIG: undefined }),
@@ -42,6 +46,7 @@ export async function plantAdminDoor(
     ...{ certificates: undefined, power: {}, bootprep: {}, lifecycle: {}, work: {}, locks: {}, version: "0.0.0" },
     door: () => "10.1.0.1:8077",
     wake: () => undefined,
+    sat: more.sat === true ? { gitLogin, repositories: openServedRepositories({}, house.git) } : undefined,
   } as unknown as AdminParts;
   const app = openAdminDoor(parts, { requireToken: more.requireToken ?? true });
   return {
@@ -66,4 +71,25 @@ export async function plantAdminDoor(
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** What fastify serves, once it is ready. It prints a tree; each line is a part of a path, with the methods that end there. */
+export function routesOf(app: FastifyInstance): { method: string; path: string }[] {
+  const above: string[] = [];
+  return app
+    .printRoutes({ commonPrefix: false })
+    .split("\n")
+    .flatMap((line) => {
+      const [, indent = "", part = "", methods] =
+        /^((?:│ {3}| {4})*)[├└]── (.*?)(?: \(([A-Z, ]+)\))?$/.exec(line) ?? [];
+      if (part === "") return [];
+      above.length = indent.length / 4;
+      above.push(part === "(empty root node)" ? "" : part);
+      // It does not print what stands before a wildcard with nothing beside it, and there is one such.
+      const path = above.join("").replace(/^\*$/, "/vcs/*");
+      return (methods ?? "")
+        .split(", ")
+        .filter((method) => method !== "" && method !== "HEAD")
+        .map((method) => ({ method, path }));
+    });
 }

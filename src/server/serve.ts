@@ -5,13 +5,9 @@ import { fileURLToPath } from "node:url";
 import fastify, { type FastifyInstance } from "fastify";
 import { openGitLogin } from "../access/index.ts";
 import { openAdminDoor, type AdminParts } from "../api/admin.ts";
-import { bssNodeSide } from "../api/csm/bss/cloud-init.ts";
-import { registerNodeDoor } from "../api/node-door/routes.ts";
-import { registerOciRegistry } from "../api/oci/routes.ts";
-import { cloudInitNodeSide } from "../api/openchami/cloud-init/routes.ts";
-import { answerProblems } from "../api/problem.ts";
+import { registerNodeSide } from "../api/node-side.ts";
+import { failureAnswers } from "../api/problem.ts";
 import { openServedRepositories } from "../configuration/index.ts";
-import { registerService } from "../api/service.ts";
 import { nodeKey } from "../configuration/index.ts";
 import { clock } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
@@ -56,7 +52,11 @@ export async function serve(config: Config, options: ServeOptions, until: AbortS
   const house = await openHouse(config);
   // Before anything is started: it may fail.
   const sat = await satParts(config, house);
-  const nodeDoor = fastify({ forceCloseConnections: true, trustProxy: [...config.trusted_proxies] });
+  const nodeDoor = fastify({
+    ...failureAnswers,
+    forceCloseConnections: true,
+    trustProxy: [...config.trusted_proxies],
+  });
   const address = splitAddress(config.node_door_listen);
   const doorPort = () => portOf(nodeDoor) ?? address.port;
   const power = openPower({ database: house.db, dataDir: config.data, doorPort });
@@ -74,11 +74,7 @@ export async function serve(config: Config, options: ServeOptions, until: AbortS
   );
   const wake = () => reconciler.wake();
 
-  answerProblems(nodeDoor);
-  registerNodeDoor(nodeDoor, { ...house, findImage, onReport: wake });
-  registerOciRegistry(nodeDoor, ociCatalog(house));
-  registerService(nodeDoor, bssNodeSide(house));
-  registerService(nodeDoor, cloudInitNodeSide(house));
+  registerNodeSide(nodeDoor, { ...house, findImage, onReport: wake, catalog: ociCatalog(house) });
   const door = () => `${address.host}:${doorPort()}`;
   const admin = () =>
     adminUrl(config, tls !== undefined, { ...adminAddress, ...(tcpDoor && { port: portOf(tcpDoor) }) });

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import fastify, { type FastifyInstance } from "fastify";
+import { localCaller } from "../../src/access/index.ts";
 import { imsService } from "../../src/api/csm/ims/routes.ts";
+import { setCaller } from "../../src/api/principal.ts";
 import { answerProblems } from "../../src/api/problem.ts";
 import { registerService } from "../../src/api/service.ts";
 import type { Image } from "../../src/image/index.ts";
@@ -42,6 +44,7 @@ describe("ims", { skip }, () => {
     house = await openHouse(readConfig({ data: await makeFolder() }, { NETKILN_CONFIG: undefined }));
     app = fastify();
     answerProblems(app);
+    app.addHook("onRequest", async (request) => setCaller(request, localCaller));
     registerService(app, imsService({ ...house, lifecycle: lifecycleParts(house) }));
     await house.images.publish(ours);
     trial = openTrial(app, "/apis/ims", readContract("ims-v3.openapi.yaml"));

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { leastRole } from "../../access/index.ts";
+import { isOpenRead, leastRole } from "../../access/index.ts";
 import type { RouteNotes } from "../route-notes.ts";
 
 /** A route as the server has it. */
@@ -14,6 +14,14 @@ export interface Section {
   readonly name: string;
   readonly title: string;
   readonly bases: readonly string[];
+}
+
+/** Who is let in at the door that the document is of. */
+export interface DoorRules {
+  /** Without it, whoever reaches the door is the local administrator. */
+  readonly requireToken: boolean;
+  /** Whether what OpenCHAMI's clients read without a token is given without one. */
+  readonly openReads: boolean;
 }
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
@@ -59,7 +67,7 @@ export interface OpenApiSubject extends Pick<OpenApiDocument["info"], "title" | 
 /** What is served, generated from the tables of operations and the schemas that check the requests. */
 export function openApiDocument(
   routes: readonly ServedRoute[],
-  sections: readonly Section[],
+  { sections, door }: { readonly sections: readonly Section[]; readonly door: DoorRules },
   { base = "", ...info }: OpenApiSubject,
 ): OpenApiDocument {
   const paths: Record<string, Record<string, OpenApiOperation>> = {};
@@ -69,7 +77,7 @@ export function openApiDocument(
   for (const route of routes) {
     const path = templateOf(route.url.slice(base.length), templates);
     const operationId = uniqueId(route, path, ids);
-    (paths[path] ??= {})[route.method.toLowerCase()] = operationOf(route, path, operationId, schemas);
+    (paths[path] ??= {})[route.method.toLowerCase()] = operationOf(route, { path, operationId, schemas, door });
   }
   const used = new Set(routes.map(({ notes }) => sectionOf(notes)));
   return {
@@ -80,9 +88,14 @@ export function openApiDocument(
       .filter(({ name }) => used.has(name))
       .map(({ name, title, bases }) => ({ name, description: `${title}; below ${bases.map(baseText).join(" and ")}` })),
     paths,
-    components: { schemas, securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
+    components: { schemas, securitySchemes },
   };
 }
+
+const securitySchemes = {
+  bearer: { type: "http", scheme: "bearer", description: "A token of ours, or of an account that has logged in." },
+  git: { type: "http", scheme: "basic", description: "The login that is made for git, or a token as the password." },
+};
 
 const problem: JsonSchema = {
   description: "A failure, as RFC 9457 has it; services of CSM add members of their own.",
@@ -123,9 +136,12 @@ function uniqueId({ method, notes }: ServedRoute, path: string, taken: Set<strin
 
 function operationOf(
   { method, url, notes }: ServedRoute,
-  path: string,
-  operationId: string,
-  schemas: Record<string, JsonSchema>,
+  {
+    path,
+    operationId,
+    schemas,
+    door,
+  }: { path: string; operationId: string; schemas: Record<string, JsonSchema>; door: DoorRules },
 ): OpenApiOperation {
   const query = notes.query === undefined ? undefined : schemaOf(notes.query, `${operationId}.query`, schemas);
   const body = notes.body === undefined ? undefined : schemaOf(notes.body, operationId, schemas);
@@ -134,7 +150,7 @@ function operationOf(
     operationId,
     tags: [sectionOf(notes)],
     ...(notes.summary !== undefined && { summary: notes.summary }),
-    description: notes.open === true ? "Needs no token." : `Least role: ${leastRole(method, url)}.`,
+    ...admissionOf({ method, url, notes }, door),
     parameters: [
       ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => parameter("path", name, { type: "string" }, true)),
       ...(query === undefined ? [] : parametersOf(query)),
@@ -152,9 +168,21 @@ function operationOf(
         content: { "application/problem+json": { schema: reference("problem") } },
       },
     },
-    security: notes.open === true ? [] : [{ bearer: [] }],
     ...(notes.isAlias === true && { "x-alias": true }),
   };
+}
+
+/** As `admission.ts` has it, and the routes that see to it themselves. */
+function admissionOf(
+  { method, url, notes }: ServedRoute,
+  { requireToken, openReads }: DoorRules,
+): Pick<OpenApiOperation, "description" | "security"> {
+  if (notes.open === true) return { description: "Needs no token.", security: [] };
+  const description = `Least role: ${leastRole(method, url)}.`;
+  if (!requireToken) return { description, security: [] };
+  if (notes.login === "git") return { description, security: [{ git: [] }, { bearer: [] }] };
+  if (openReads && isOpenRead(method, url)) return { description, security: [{}, { bearer: [] }] };
+  return { description, security: [{ bearer: [] }] };
 }
 
 function parameter(

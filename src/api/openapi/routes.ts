@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import type { Service } from "../service.ts";
-import { openApiDocument, type OpenApiDocument, type ServedRoute } from "./document.ts";
+import { openApiDocument, type DoorRules, type OpenApiDocument, type ServedRoute } from "./document.ts";
 import { indexPage, sectionPage, style } from "./page.ts";
 
 /** Sections of the document that are no tables of operations. */
 const ownSections = [
   { name: "netkiln", title: "netkiln's own API", bases: ["/apis/netkiln/v1"] },
   { name: "keycloak", title: "Tokens for accounts, as CSM's Keycloak gives them", bases: ["/keycloak/realms/shasta"] },
+  { name: "vcs", title: "Git repositories, read only", bases: ["/vcs"] },
   { name: "openapi", title: "This document", bases: [""] },
 ];
 
@@ -24,7 +25,7 @@ const headers = {
  */
 export function registerOpenApi(
   app: FastifyInstance,
-  { services, version }: { readonly services: readonly Service[]; readonly version: string },
+  { services, version, door }: { services: readonly Service[]; version: string; door: DoorRules },
 ): void {
   const routes: ServedRoute[] = [];
   app.addHook("onRoute", ({ method, url, config }) => {
@@ -36,7 +37,7 @@ export function registerOpenApi(
     description: "Every API that this server has for administrators: its own, and those of CSM and OpenCHAMI.",
   };
   // When it is first asked for, all routes are known.
-  const document = () => (made ??= openApiDocument(routes, [...services, ...ownSections], about));
+  const document = () => (made ??= openApiDocument(routes, { sections: [...services, ...ownSections], door }, about));
   const html = (reply: FastifyReply, page: string) =>
     reply.headers(headers).type("text/html; charset=utf-8").send(page);
 

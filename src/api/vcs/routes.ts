@@ -1,6 +1,5 @@
 import { timingSafeEqual } from "node:crypto";
 import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Admission, GitLogin } from "../../access/index.ts";
@@ -9,6 +8,7 @@ import { errorCodes, NetkilnError } from "../../lib/errors.ts";
 import { sha256 } from "../../lib/files.ts";
 import { log } from "../../lib/log.ts";
 import { setCaller } from "../principal.ts";
+import type { RouteNotes } from "../route-notes.ts";
 
 export interface VcsParts {
   readonly repositories: ServedRepositories;
@@ -19,6 +19,8 @@ export interface VcsParts {
 /** What a client says that it wants and has; a clone of a repository with 100,000 branches sends some 5 MB. */
 const maxRequestBytes = 16 << 20;
 
+const vcs: RouteNotes = { service: "vcs", login: "git" };
+
 const requestType = "application/x-git-upload-pack-request";
 
 /** Repositories for git, read only: the smart form of its HTTP transport, gitprotocol-http(5). */
@@ -26,14 +28,13 @@ export function registerVcs(app: FastifyInstance, parts: VcsParts, { requireLogi
   const { repositories } = parts;
   void app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser(requestType, async (request: FastifyRequest, body: NodeJS.ReadableStream) =>
-      readBody(request, body),
-    );
+    scope.addContentTypeParser(requestType, async (request: FastifyRequest, body: Readable) => readBody(request, body));
     scope.setErrorHandler(async (error: FastifyError | NetkilnError, request, reply) => refuse(error, request, reply));
     if (requireLogin) scope.addHook("onRequest", async (request) => admitGit(request, parts));
 
-    const options = { config: { open: true } };
-    scope.get<Wildcard>("/vcs/*", options, async ({ params, query, headers }, reply) => {
+    const about = (id: string, summary: string) => ({ config: { ...vcs, id, summary } });
+    const refsRoute = about("info/refs", "What a repository has (git's smart HTTP protocol)");
+    scope.get<Wildcard>("/vcs/*", refsRoute, async ({ params, query, headers }, reply) => {
       const { path, service } = parseUrl(params["*"]);
       const wanted = (query as { service?: unknown }).service;
       if (wanted === "git-receive-pack") throw readOnly();
@@ -46,7 +47,8 @@ export function registerVcs(app: FastifyInstance, parts: VcsParts, { requireLogi
         ? reply.send(refs)
         : reply.send(Readable.from(prefixed("001e# service=git-upload-pack\n0000", refs)));
     });
-    scope.post<Wildcard>("/vcs/*", { ...options, bodyLimit: maxRequestBytes }, async (request, reply) => {
+    const packRoute = { ...about("git-upload-pack", "What git fetches of it"), bodyLimit: maxRequestBytes };
+    scope.post<Wildcard>("/vcs/*", packRoute, async (request, reply) => {
       const { path, service } = parseUrl(request.params["*"]);
       if (service === "git-receive-pack") throw readOnly();
       if (service !== "git-upload-pack") throw nothingThere();
@@ -84,7 +86,7 @@ async function* prefixed(before: string, rest: AsyncIterable<Buffer>): AsyncGene
   yield* rest;
 }
 
-async function readBody({ headers }: FastifyRequest, body: NodeJS.ReadableStream): Promise<Buffer> {
+async function readBody({ headers }: FastifyRequest, body: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   const collect = async (parts: AsyncIterable<unknown>) => {
@@ -98,11 +100,14 @@ async function readBody({ headers }: FastifyRequest, body: NodeJS.ReadableStream
   };
   const encoding = headers["content-encoding"];
   if (encoding === "gzip" || encoding === "x-gzip") {
-    await pipeline(body, createGunzip(), collect).catch((error: unknown) => {
+    const unpacked = createGunzip();
+    body.once("close", () => body.readableEnded || unpacked.destroy(new Error("the request was cut off")));
+    await collect(body.pipe(unpacked)).catch((error: unknown) => {
       if (error instanceof NetkilnError) throw error;
       throw new NetkilnError("invalid_input", "the request's body is no gzip");
     });
-  } else await pipeline(body, collect);
+    // A body that was destroyed would take the connection along, and the answer with it.
+  } else await collect(body.iterator({ destroyOnReturn: false }));
   return Buffer.concat(chunks);
 }
 

@@ -200,7 +200,7 @@ function toEndpoint(body: EndpointBody): Endpoint {
   if (mac === undefined && body.MACAddr !== "") {
     throw new NetkilnError("invalid_input", `couldn't validate endpoint data: '${body.MACAddr}' is no MAC address`);
   }
-  const discovery = { LastStatus: "NotYetQueried" };
+  const lastStatus = "NotYetQueried";
   return {
     xname,
     type,
@@ -208,7 +208,7 @@ function toEndpoint(body: EndpointBody): Endpoint {
     uuid: body.UUID === "" ? undefined : body.UUID,
     mac,
     ip: body.IPAddress === "" ? undefined : body.IPAddress,
-    lastStatus: discovery.LastStatus,
+    lastStatus,
     data: {
       ID: xname,
       Type: type,
@@ -226,7 +226,8 @@ function toEndpoint(body: EndpointBody): Endpoint {
       ...(body.IPAddress !== "" && { IPAddress: body.IPAddress }),
       RediscoverOnUpdate: body.RediscoverOnUpdate ?? false,
       ...(body.TemplateID !== "" && { TemplateID: body.TemplateID }),
-      DiscoveryInfo: discovery,
+      // The contract has the first name; the service itself says the second, and sat leaves out endpoints without it.
+      DiscoveryInfo: { LastStatus: lastStatus, LastDiscoveryStatus: lastStatus },
     },
   };
 }

@@ -40,7 +40,7 @@ export function liveOperations<R extends { readonly id: string }>(kind: Collecti
     operation({
       ...{ id: `delete_${all}`, method: "DELETE", path },
       run: async ({ principal }) => {
-        await each(await kind.list("live"), (record) => kind.delete(record, principal));
+        await each(await kind.list("live"), (record) => kind.delete(record, principal()));
         return noContent;
       },
     }),
@@ -51,7 +51,7 @@ export function liveOperations<R extends { readonly id: string }>(kind: Collecti
     operation({
       ...{ id: `delete_${version}_${single}`, method: "DELETE", path: one },
       run: async ({ params, principal }) => {
-        await kind.delete(await required(kind, params, "live"), principal);
+        await kind.delete(await required(kind, params, "live"), principal());
         return noContent;
       },
     }),
@@ -73,12 +73,12 @@ export function deletedOperations<R extends { readonly id: string }>(kind: Colle
     operation({
       ...{ id: `delete_${all}`, method: "DELETE", path },
       run: async ({ principal }) => {
-        await each(await kind.list("deleted"), (record) => kind.destroy(record, principal));
+        await each(await kind.list("deleted"), (record) => kind.destroy(record, principal()));
         return noContent;
       },
     }),
     inputOperation({ id: `patch_${all}`, method: "PATCH", path }, undeleteSchema, async ({ principal }) => {
-      await each(await kind.list("deleted"), (record) => kind.restore(record, principal));
+      await each(await kind.list("deleted"), (record) => kind.restore(record, principal()));
       return noContent;
     }),
     operation({
@@ -88,12 +88,12 @@ export function deletedOperations<R extends { readonly id: string }>(kind: Colle
     operation({
       ...{ id: `delete_${id}`, method: "DELETE", path: one },
       run: async ({ params, principal }) => {
-        await kind.destroy(await required(kind, params, "deleted"), principal);
+        await kind.destroy(await required(kind, params, "deleted"), principal());
         return noContent;
       },
     }),
     inputOperation({ id: `patch_${id}`, method: "PATCH", path: one }, undeleteSchema, async ({ params, principal }) => {
-      await kind.restore(await required(kind, params, "deleted"), principal);
+      await kind.restore(await required(kind, params, "deleted"), principal());
       return noContent;
     }),
   ];

@@ -81,12 +81,13 @@ function plain(status: number, title: string, detail: string): ServiceProblem {
 
 /** What is wrong by the member that it is about. */
 function errorsOf({ problems }: NetkilnError): Record<string, string[]> {
-  const errors: Record<string, string[]> = {};
+  // Members are named by whoever sends them: "constructor" is none of an empty map, but would be of an empty object.
+  const errors = new Map<string, string[]>();
   for (const { message } of problems) {
     const [, member = "_schema", text = message] = /^(\w+): (.*)$/s.exec(message) ?? [];
-    errors[member] = [...(errors[member] ?? []), text];
+    errors.set(member, [...(errors.get(member) ?? []), text]);
   }
-  return errors;
+  return Object.fromEntries(errors);
 }
 
 export const noContent = answer(204);

@@ -47,7 +47,9 @@ function describing({ version }: Pick<CloudInitParts, "version">, service: Servi
       get("/version", () => ({ process_name: "netkiln", build_info: `Version: ${version}` })),
       get("/openapi.json", () => {
         const routes = routesOf(whole).filter(({ notes }) => notes.isAlias !== true);
-        return openApiDocument(routes, [whole], { title: about.title, version, description, base });
+        // As at a door that wants tokens: who needs none may bring one.
+        const door = { requireToken: true, openReads: false };
+        return openApiDocument(routes, { sections: [whole], door }, { title: about.title, version, description, base });
       }),
     ],
   };
