@@ -44,3 +44,10 @@ test("another password is another generation, and who is removed is gone", async
   assert.equal(await accounts.remove("alice"), false);
   assert.equal(await accounts.findById(alice.id), undefined);
 });
+
+test("another role is all that changes", async (t) => {
+  const { accounts, alice } = await plant(t);
+  assert.deepEqual(await accounts.setRole("alice", "reader"), { ...alice, role: "reader" });
+  assert.deepEqual(await accounts.check("person", "alice", password), { ...alice, role: "reader" });
+  assert.equal(await accounts.setRole("bob", "admin"), undefined);
+});

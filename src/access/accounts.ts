@@ -35,6 +35,8 @@ export interface AccountStore {
   remove(name: string): Promise<boolean>;
   /** Its tokens of before end. */
   setPassword(name: string, password: string): Promise<boolean>;
+  /** Counts at once, also for tokens of before. */
+  setRole(name: string, role: Role): Promise<Account | undefined>;
   /** The account of this name and kind, when the password is its own; as slow when it is not, or there is none. */
   check(kind: AccountKind, name: string, password: string): Promise<Account | undefined>;
 }
@@ -113,6 +115,11 @@ export function openAccounts(database: Database, cost: Cost = usualCost): Accoun
         .where("name", "=", name)
         .executeTakeFirst();
       return result.numUpdatedRows > 0n;
+    },
+    setRole: async (name, role) => {
+      await db.updateTable("account").set({ role }).where("name", "=", name).execute();
+      const row = await rowOf(name);
+      return row && toAccount(row);
     },
     check: async (kind, name, password) => {
       nobody ??= hashPassword(clock.randomHex(16), cost);

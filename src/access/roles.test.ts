@@ -25,6 +25,7 @@ test("who may do what", () => {
     ["GET", `${native}/store/gc-runs/:id`, "reader"],
     ["GET", `${native}/accounts`, "admin"],
     ["PUT", `${native}/accounts/:name/password`, "admin"],
+    ["PUT", `${native}/accounts/:name/role`, "admin"],
     ["GET", `${native}/tokens`, "admin"],
     ["POST", `${native}/tenants`, "admin"],
     ["POST", `${native}/certificate/renew`, "admin"],

@@ -7,6 +7,7 @@ export {
   type Amount,
   type GcReport,
   type GcRun,
+  type HistoryKind,
   type KeptThing,
   type StoredKind,
   type StoreStatus,

@@ -2,6 +2,9 @@ import type { ErrorRecord } from "../lib/errors.ts";
 
 export type StoredKind = "blob" | "layer" | "build log";
 
+/** What is written down of things that happened. */
+export type HistoryKind = "boot" | "boot token" | "boot access" | "event";
+
 export interface Amount {
   readonly count: number;
   readonly bytes: number;
@@ -15,6 +18,8 @@ export interface GcReport {
   readonly recipes: readonly { readonly id: string; readonly name: string }[];
   /** Records of steps and of what dracut looked at, whose results go. */
   readonly records: number;
+  /** Old rows of the database. Absent in reports of earlier versions. */
+  readonly history?: Readonly<Record<HistoryKind, number>>;
   readonly removed: Readonly<Record<StoredKind, Amount>>;
   /** Of all kinds together, bytes. */
   readonly freed: number;

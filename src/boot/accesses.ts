@@ -22,6 +22,8 @@ export interface AccessLog {
     filter: { readonly name?: string | undefined; readonly endpoint?: AccessEndpoint | undefined },
     page: { readonly after?: Access | undefined; readonly limit: number },
   ): Promise<Access[]>;
+  /** Ends those that are older, or only counts them; returns how many. */
+  end(before: Date, options: { readonly carryOut: boolean }): Promise<number>;
   /** Writes what was noted. */
   flush(): Promise<void>;
 }
@@ -61,6 +63,15 @@ export function openAccessLog(database: Database): AccessLog {
       }
       const rows = await query.execute();
       return rows.map((row) => ({ name: row.name, endpoint: row.endpoint, lastEpoch: row.last_epoch }));
+    },
+    end: async (before, { carryOut }) => {
+      const cutoff = Math.floor(before.getTime() / 1000);
+      if (carryOut) {
+        const gone = db.deleteFrom("boot_access").where("last_epoch", "<", cutoff);
+        return Number((await gone.executeTakeFirst()).numDeletedRows);
+      }
+      const old = db.selectFrom("boot_access").where("last_epoch", "<", cutoff);
+      return (await old.select(({ fn }) => fn.countAll<number>().as("count")).executeTakeFirstOrThrow()).count;
     },
     flush,
   };

@@ -1,4 +1,4 @@
-import { canonicalXname, nameKind, type NamedNode, type NodeFinder } from "../node/index.ts";
+import { nameKind, type NamedNode, type NodeFinder } from "../node/index.ts";
 import { keysOfNode } from "./names.ts";
 import type { BootEntryStore } from "./store.ts";
 import { defaultTag, unknownPrefix, type BootEntry, type EntryKey } from "./types.ts";
@@ -52,7 +52,8 @@ export function resolveBoot(
 /** By which of its names the node asks. */
 function askedName({ mac, name, nid }: BootQuery): string {
   const asked = mac ?? name ?? String(nid ?? "");
-  return nameKind(asked).kind === "xname" ? canonicalXname(asked) : asked;
+  const { kind, value } = nameKind(asked);
+  return kind === "xname" ? value : asked;
 }
 
 function notKnown(asked: string): Resolution {

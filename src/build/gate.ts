@@ -45,6 +45,7 @@ export async function runGate(
         if ("error" in outcome) throw new Error(outcome.error);
         return outcome;
       },
+      signal,
     });
     // Commands that were stopped, and a sandbox that broke, are no verdict.
     signal.throwIfAborted();

@@ -31,6 +31,7 @@ export function addAccounts(program: Command, open: OpenSession): void {
     deletable: true,
   });
   addCreate(accounts, open);
+  addSetRole(accounts, open);
   const passwd = accounts.command("passwd <name>").description("give another password, which ends its tokens");
   passwd.option(...secretFileOption).option("--make", "make a secret and print it, for a service");
   passwd.addHelpText("after", "\nExample:\n  netkiln accounts passwd alice");
@@ -41,6 +42,18 @@ export function addAccounts(program: Command, open: OpenSession): void {
     const { secret } = await client.send<WithSecret>("PUT", path, { password });
     if (output.json) printJson(output, { name, secret });
     else output.print(secret ?? `${name} has another password, and has to log in again`);
+  });
+}
+
+function addSetRole(accounts: Command, open: OpenSession): void {
+  const setRole = accounts.command("set-role <name> <role>");
+  setRole.description("give another role (admin, operator or reader), which its tokens have at once");
+  setRole.addHelpText("after", "\nExample:\n  netkiln accounts set-role alice reader");
+  setRole.action(async (name: string, role: string) => {
+    const { client, output } = open(setRole);
+    const account = await client.send<Account>("PUT", `/accounts/${encodeURIComponent(name)}/role`, { role });
+    if (output.json) printJson(output, account);
+    else output.print(`account ${account.name} has the role ${account.role}`);
   });
 }
 

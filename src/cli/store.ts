@@ -65,7 +65,7 @@ function showThing(why: Extract<Why, { state: string }>, output: Output): void {
 function addGc(store: Command, open: OpenSession): void {
   const command = store
     .command("gc")
-    .description("apply the retention rules, and remove what nothing leads to any more");
+    .description("apply the retention rules, end old boots and events, and remove what nothing leads to any more");
   command.option("-d, --dry-run", "only say what would be removed, and why the largest things are kept");
   command.addHelpText("after", "\nExample:\n  netkiln store gc --dry-run");
   command.action(async ({ dryRun }: { dryRun?: boolean }) => {
@@ -118,6 +118,9 @@ function showReport(report: GcReport, { would }: { would: boolean }, output: Out
     output.print("");
     printTable(output, ["KEPT", "DIGEST", "SIZE", "WHY"], report.keptMost.map(keptRow));
     output.print("");
+  }
+  for (const [kind, count] of Object.entries(report.history ?? {})) {
+    if (count > 0) output.print(`end ${count} old ${kind}${count === 1 ? "" : kind === "boot access" ? "es" : "s"}`);
   }
   const counts = Object.entries(report.removed).filter(([, { count }]) => count > 0);
   const what = counts.map(([kind, { count }]) => `${count} ${kind}${count === 1 ? "" : "s"}`).join(", ");

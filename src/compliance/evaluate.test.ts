@@ -28,13 +28,14 @@ function outcome(part: Partial<CommandOutcome>): CommandOutcome {
 async function evaluate(
   context: TestContext,
   text: string | Readonly<Record<string, string>>,
-  options: { runCommand?: RunCommand; tree?: Readonly<Record<string, Planted>> } = {},
+  options: { runCommand?: RunCommand; tree?: Readonly<Record<string, Planted>>; signal?: AbortSignal } = {},
 ): Promise<Verdict> {
   const texts = typeof text === "string" ? { "a.yaml": text } : text;
   return evaluateGate({
     checks: parseAllChecks(Object.entries(texts).map(([file, content]) => ({ file, text: content }))),
     tree: await openTree(plantTree(context, options.tree ?? tree)),
     runCommand: options.runCommand ?? noCommand,
+    ...(options.signal !== undefined && { signal: options.signal }),
   });
 }
 
@@ -291,6 +292,24 @@ test("a command is run again until it passes, and no more often than allowed", a
   });
   assert.deepEqual([failing.status, runs, slept], ["failed", -8, [250, 250, 1000]]);
   assert.equal(failing.results.length, 1);
+});
+
+test("an evaluation that is aborted waits for no further try", { timeout: 5000 }, async (context) => {
+  const stop = new AbortController();
+  const text = "command: {a: {exit-status: 0, retry_count: 5, retry_delay: 10s}}";
+  const runCommand: RunCommand = async () => {
+    setImmediate(() => stop.abort());
+    return outcome({ exitCode: 1 });
+  };
+  await assert.rejects(evaluate(context, text, { runCommand, signal: stop.signal }), { name: "AbortError" });
+});
+
+test("a file that is too large to be read as a whole passes no check of its contents", async (context) => {
+  const large = `${"line\n".repeat(4_000_000)}`;
+  const text = 'file: {/large: {exists: true, contents: ["!nothing"]}}';
+  const verdict = await evaluate(context, text, { tree: { large } });
+  assert.deepEqual(lines(verdict), ["passed file /large exists", "error file /large contents"]);
+  assert.equal(verdict.results[1]?.message, "/large has 20000000 bytes, more than the 16777216 that are read");
 });
 
 test("mistakes in the checks are told before anything runs", async (context) => {

@@ -24,10 +24,11 @@ export interface GateInput {
   readonly checks: readonly ParsedChecks[];
   readonly tree: TreeReader;
   readonly runCommand: RunCommand;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** Decides whether the tree of an image keeps to its checks. Whatever goes wrong is a result. */
-export async function evaluateGate({ checks: parsed, tree, runCommand }: GateInput): Promise<Verdict> {
+/** Decides whether the tree of an image keeps to its checks. Whatever goes wrong is a result, but for an abort. */
+export async function evaluateGate({ checks: parsed, tree, runCommand, signal }: GateInput): Promise<Verdict> {
   const started = clock.now();
   const facts = treeFacts(tree);
   const byFile = new Map<string, CheckResult[]>();
@@ -36,7 +37,8 @@ export async function evaluateGate({ checks: parsed, tree, runCommand }: GateInp
     for (const { file, resources } of parsed) {
       const results = byFile.get(file) ?? [];
       for (const resource of resources.filter(({ kind }) => (kind === "command") === commands)) {
-        results.push(...(await evaluateResource(file, resource, facts, runCommand)));
+        signal?.throwIfAborted();
+        results.push(...(await evaluateResource(file, resource, facts, { runCommand, signal })));
       }
       byFile.set(file, results);
     }
@@ -95,13 +97,15 @@ function once<T>(read: () => Promise<T>): () => Promise<T> {
   return () => (reading ??= read());
 }
 
+type Commands = Pick<GateInput, "runCommand" | "signal">;
+
 async function evaluateResource(
   file: string,
   resource: Resource,
   facts: TreeFacts,
-  runCommand: RunCommand,
+  commands: Commands,
 ): Promise<readonly CheckResult[]> {
-  const results = await answersTo(resource, facts, runCommand);
+  const results = await answersTo(resource, facts, commands);
   const { type, id, title } = resource;
   return results.map((result) => ({
     file,
@@ -117,13 +121,13 @@ type AnonymousResult = Omit<CheckResult, "file" | "type" | "id" | "title">;
 async function answersTo(
   resource: Resource,
   facts: TreeFacts,
-  runCommand: RunCommand,
+  commands: Commands,
 ): Promise<readonly AnonymousResult[]> {
   if (resource.kind === "deferred") return deferResource(resource);
   if (resource.skip) {
     return resource.assertions.map((assertion) => resultOf(assertion, skipped("skipped by the checks"), clock.now()));
   }
-  return resource.kind === "tree" ? evaluateOnTree(resource, facts) : evaluateCommand(resource, runCommand);
+  return resource.kind === "tree" ? evaluateOnTree(resource, facts) : evaluateCommand(resource, commands);
 }
 
 async function evaluateOnTree(resource: TreeResource, facts: TreeFacts): Promise<readonly AnonymousResult[]> {
@@ -154,9 +158,12 @@ function skipped(message: string): Part {
   return { status: "skipped", found: null, message };
 }
 
-async function evaluateCommand(resource: CommandResource, runCommand: RunCommand): Promise<readonly AnonymousResult[]> {
+async function evaluateCommand(
+  resource: CommandResource,
+  { runCommand, signal }: Commands,
+): Promise<readonly AnonymousResult[]> {
   let results: AnonymousResult[] = [];
-  await withRetries(resource, async () => {
+  const attempt = async () => {
     const started = clock.now();
     const run = runOnce(runCommand, resource);
     results = [];
@@ -165,7 +172,8 @@ async function evaluateCommand(resource: CommandResource, runCommand: RunCommand
       results.push(resultOf(assertion, await judge(assertion, ask), started));
     }
     return results.every(({ status }) => status === "passed");
-  });
+  };
+  await withRetries(resource, attempt, signal);
   return results;
 }
 

@@ -45,8 +45,11 @@ export interface TreeReader {
   realpath(path: string): Promise<string | undefined>;
 }
 
-/** Bytes of one file that are read into memory; sysctl.d, units, passwd and dpkg's status are far below. */
-export const readLimit = 64 * 1024 * 1024;
+/**
+ * Bytes of one file that are read into memory, at once: whoever reads does nothing else meanwhile. sysctl.d, units,
+ * passwd and dpkg's status are far below.
+ */
+export const readLimit = 16 * 1024 * 1024;
 
 export function typeOf(found: Omit<FileStats, "mode" | "uid" | "gid" | "size">): FileType {
   if (found.isFile()) return "file";

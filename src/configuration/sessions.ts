@@ -56,6 +56,8 @@ export interface ConfigurationSessionStore {
   report(name: string, progress: SessionProgress, options?: { keepJob?: boolean }): Promise<ConfigurationSession>;
   /** False when there is none. */
   remove(name: string): Promise<boolean>;
+  /** Only when nobody has begun it by now. */
+  removePending(name: string): Promise<boolean>;
   /** The names of those that were removed. */
   removeWhere(filter: SessionFilter): Promise<string[]>;
 }
@@ -118,6 +120,10 @@ export function openConfigurationSessions(database: Database): ConfigurationSess
       }),
     remove: async (name) =>
       (await db.deleteFrom("configuration_session").where("name", "=", name).executeTakeFirst()).numDeletedRows > 0n,
+    removePending: async (name) => {
+      const pending = db.deleteFrom("configuration_session").where("name", "=", name).where("status", "=", "pending");
+      return (await pending.executeTakeFirst()).numDeletedRows > 0n;
+    },
     removeWhere: async (filter) =>
       db.transaction().execute(async (trx) => {
         const names = (await rowsOf(trx, filter).orderBy("name").execute()).map(({ name }) => name);

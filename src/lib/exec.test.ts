@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { talk } from "./exec.ts";
+import { run, talk } from "./exec.ts";
 
 test("a program that is talked to answers line by line, and ends with its input", async () => {
   const program = talk(["cat"]);
@@ -23,6 +23,26 @@ test("one that is not there is told", async () => {
   const program = talk(["/no/such/program"]);
   await assert.rejects(program.ask("x"), { code: "work_failed", message: /ended with 127 instead of answering/ });
   await program.end();
+});
+
+test("one that is stopped is gone when its end was waited for", async () => {
+  const stop = new AbortController();
+  const program = talk(["/bin/sh", "-c", "read -r line; echo $$; exec sleep 60"], { signal: stop.signal });
+  const pid = Number(await program.ask("who are you?"));
+  stop.abort();
+  await program.end();
+  assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
+});
+
+test("a program that prints more than it may is ended, on either output", async () => {
+  for (const to of ["", " >&2"]) {
+    const endless = run(["/bin/sh", "-c", `exec yes${to}`], { name: "yes", maxOutput: 1000, okExitCodes: "any" });
+    await assert.rejects(endless, {
+      code: "work_failed",
+      message: "yes printed more than 1000 characters and was ended",
+    });
+  }
+  assert.equal((await run(["printf", "%1000s"], { maxOutput: 1000 })).stdout.length, 1000);
 });
 
 test("one that is stopped ends at once", async () => {

@@ -26,6 +26,8 @@ export interface RunOptions {
    * it is kept. `stderr`: what it prints goes to the error output too, where the output belongs to something else.
    */
   readonly attached?: "stdout" | "stderr";
+  /** Characters of each of its outputs; one that prints more is ended, and `work_failed` is thrown. */
+  readonly maxOutput?: number;
   /** Exit codes that are not a failure; [0] when not given, "any" to look at the code oneself. */
   readonly okExitCodes?: readonly number[] | "any";
 }
@@ -85,6 +87,7 @@ export async function run(argv: Argv, options: RunOptions = {}): Promise<RunResu
     }),
     ...(options.signal !== undefined && { cancelSignal: options.signal }),
     ...(options.timeoutMs !== undefined && { timeout: options.timeoutMs }),
+    ...(options.maxOutput !== undefined && { maxBuffer: options.maxOutput }),
     // A sandbox holds back SIGTERM while its command runs; everything we start can be killed at any moment.
     killSignal: "SIGKILL",
   } as const);
@@ -93,6 +96,9 @@ export async function run(argv: Argv, options: RunOptions = {}): Promise<RunResu
   const stdout = typeof result.stdout === "string" ? result.stdout : "";
   const stderr = typeof result.stderr === "string" ? result.stderr : "";
   const output = streaming ? kept : `${stdout}\n${stderr}`.split("\n").filter((line) => line !== "");
+  if (result.isMaxBuffer) {
+    throw new NetkilnError("work_failed", `${name} printed more than ${options.maxOutput} characters and was ended`);
+  }
   if (result.exitCode === undefined && !result.timedOut) {
     throw new NetkilnError("work_failed", `${name} was ended by ${result.signal ?? "an unknown cause"}`, {
       output: output.slice(-keptLines),
@@ -124,7 +130,7 @@ export type TalkOptions = Pick<RunOptions, "name" | "cwd" | "env" | "signal">;
 export interface Talk {
   /** One at a time. Throws `work_failed` with the last lines of its error output when the program has ended. */
   ask(line: string): Promise<string>;
-  /** Closes its input and waits for its end; one that does not end then is the caller's to abort. */
+  /** Closes its input and waits until it is gone; one that does not end then is the caller's to abort. */
   end(): Promise<void>;
 }
 
@@ -141,7 +147,11 @@ export function talk(argv: Argv, options: TalkOptions = {}): Talk {
   child.stderr.setEncoding("utf8").on("data", (text: string) => (said = `${said}${text}`.slice(-(1 << 16))));
   // What is written to a program that has ended is lost, and its end is told to who asks.
   child.stdin.on("error", () => undefined);
-  const closed = new Promise<void>((resolve) => child.on("close", () => resolve()).on("error", () => resolve()));
+  const closed = new Promise<void>((resolve) => {
+    child.on("close", () => resolve());
+    // An abort is an error too, and comes before the end of what it kills.
+    child.on("error", () => child.pid === undefined && resolve());
+  });
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
     ask: async (line) => {

@@ -4,7 +4,7 @@ export type { InterfaceInput, InterfaceStore } from "./interfaces.ts";
 export { openNodeFinder, type NamedNode, type NodeFinder } from "./finder.ts";
 export { openInventory, type Inventory } from "./inventory.ts";
 export type { GroupStore } from "./groups.ts";
-export type { LockFailure, LockResult, LockStatus, LockStore, Reservation } from "./locks.ts";
+export type { Key, LockFailure, LockResult, LockStatus, LockStore, Reservation } from "./locks.ts";
 export type { MapStore, NodeMap } from "./maps.ts";
 export { nodeXnames, type NodeNames } from "./named.ts";
 export { parseNode, labelSchema, xnameSchema } from "./schema.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { migrate, openDatabase } from "../lib/db.ts";
+import { openLockStore } from "./locks.ts";
 import { parseNode } from "./schema.ts";
 import { openNodeStore } from "./store.ts";
 import { migrations } from "./tables.ts";
@@ -14,7 +15,7 @@ async function openNodes() {
   await put(2, { groups: ["green", "gpu"], arch: "ARM" });
   await put(3, { enabled: false });
   await put(4, { role: "Application", subRole: "UAN", arch: "Unknown" });
-  return nodes;
+  return { ...nodes, lock: (xname: string) => openLockStore(db).setLocked({ xnames: [xname] }, true, "rigid") };
 }
 
 const [one, two, three, four] = ["x1c0s1b0n0", "x1c0s2b0n0", "x1c0s3b0n0", "x1c0s4b0n0"] as const;
@@ -40,7 +41,7 @@ test("locked nodes, other architectures and disabled nodes are not eligible", as
   assert.deepEqual(await nodes.eligible(all, usual), [one, four]);
   assert.deepEqual(await nodes.eligible(all, { ...usual, includeDisabled: true }), [one, three, four]);
   assert.deepEqual(await nodes.eligible(all, { ...usual, archs: ["ARM"] }), [two]);
-  await nodes.setLocked(one, true);
+  await nodes.lock(one);
   assert.deepEqual(await nodes.eligible(all, usual), [four]);
   assert.deepEqual(await nodes.eligible(new Set(), usual), []);
 });

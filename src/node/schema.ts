@@ -2,9 +2,12 @@ import { isIPv4 } from "node:net";
 import { z } from "zod";
 import { parseAs } from "../lib/parse.ts";
 import { canonicalMac, nodeArchs, powerDrivers, type NodeInput } from "./types.ts";
+import { canonicalXname } from "./xname.ts";
 
+/** Taken in any of its spellings. */
 export const xnameSchema = z
   .string()
+  .overwrite(canonicalXname)
   .regex(/^x\d{1,4}c\d+s\d+b\d+n\d+$/, "must be a node's xname such as x1000c0s0b0n0");
 
 /** A label is used in limit expressions, so it holds none of their signs. */

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { migrate, openDatabase } from "../lib/db.ts";
 import { NetkilnError } from "../lib/errors.ts";
-import { migrations, openNodeStore, parseNode } from "./index.ts";
+import { migrations, openInventory, openNodeStore, parseNode } from "./index.ts";
 
 async function openStore() {
   const db = openDatabase(":memory:");
   await migrate(db, migrations);
-  return openNodeStore(db);
+  return { ...openNodeStore(db), locks: openInventory(db).locks };
 }
 
 const first = { xname: "x1000c0s0b0n0", nid: 1, interfaces: [{ mac: "52-54-00-AA-00-01", ip: "10.0.2.15" }] };
@@ -43,7 +43,7 @@ test("a nid or MAC address of another node is a conflict that names it, and chan
 test("putting a node again replaces what is said about it and keeps its lock and state", async () => {
   const nodes = await openStore();
   await nodes.put(parseNode(second));
-  await nodes.setLocked("x1000c0s1b0n0", true);
+  await nodes.locks.setLocked({ xnames: ["x1000c0s1b0n0"] }, true, "rigid");
   await nodes.setState("x1000c0s1b0n0", "Ready");
   const node = await nodes.put(parseNode({ ...second, groups: ["cpu"] }));
   assert.deepEqual(node.groups, ["cpu"]);

@@ -34,7 +34,6 @@ export interface NodeStore extends NodeNames {
   remove(xname: string): Promise<boolean>;
   setState(xname: string, state: NodeState): Promise<void>;
   setStates(xnames: readonly string[], state: NodeState): Promise<void>;
-  setLocked(xname: string, locked: boolean): Promise<void>;
   /** Throws `not_found` when a member is no node. */
   putGroup(group: Group): Promise<Group>;
   getGroup(label: string): Promise<Group | undefined>;
@@ -102,13 +101,6 @@ export function openNodeStore(database: Database): NodeStore {
       }),
     setState: (xname, state) => setStates([xname], state),
     setStates,
-    setLocked: async (xname, locked) => {
-      await db
-        .updateTable("inventory_component")
-        .set({ locked: Number(locked) })
-        .where("xname", "=", xname)
-        .execute();
-    },
     ...openNodeNames(database),
     ...groupMethods(database),
   };

@@ -1,3 +1,5 @@
+import { canonicalXname } from "./xname.ts";
+
 /** Architectures as HSM names them. */
 export const nodeArchs = ["X86", "ARM", "Other", "Unknown"] as const;
 export type NodeArch = (typeof nodeArchs)[number];
@@ -67,7 +69,7 @@ export function nameKind(
   const nid = /^(?:nid)?(\d{1,11})$/.exec(name)?.[1];
   if (nid !== undefined) return { kind: "nid", value: Number(nid) };
   const mac = canonicalMac(name);
-  return mac === undefined ? { kind: "xname", value: name } : { kind: "mac", value: mac };
+  return mac === undefined ? { kind: "xname", value: canonicalXname(name) } : { kind: "mac", value: mac };
 }
 
 /** Flags as HSM names them. */

@@ -31,10 +31,15 @@ export interface ComponentWork {
   identify(component: Component, image: { imageId: string; buildId: string }): Promise<void>;
   /** Writes down under which token the boot parameters of the component stand, and what they are. */
   noteToken(component: Component, token: string, artifacts: BootArtifacts): Promise<void>;
-  /** Writes what was done; nothing happens when another session has taken the node. */
+  /**
+   * Ends what was noted of tokens before, or only counts it; returns how many. Those in `kept` stay, and those of
+   * components.
+   */
+  endTokens(before: Date, options: { readonly kept: readonly string[]; readonly carryOut: boolean }): Promise<number>;
+  /** Writes what was done; nothing happens when the node has other work by now. */
   recordAction(component: Component, action: RecordedAction): Promise<void>;
-  /** Ends the work on the node, with what it runs now or with why it failed. */
-  finish(component: Component, result: { actual: ActualState | undefined } | { error: string }): Promise<void>;
+  /** Ends the work on the node, with what it runs now or with why it failed; false when it has other work by now. */
+  finish(component: Component, result: { actual: ActualState | undefined } | { error: string }): Promise<boolean>;
 }
 
 /** How an action is told in BOS's words. `counted` is the column that counts it. */
@@ -92,9 +97,14 @@ function componentReads(db: Kysely<Tables>): Reads {
   };
 }
 
-/** The row of a component, unless another session has taken it. */
-function owned(db: Kysely<Tables>, { xname, session }: Component) {
-  return db.updateTable("component").where("xname", "=", xname).where("session", "=", session).where("active", "=", 1);
+/** The row of a component, unless another session has taken it or it was told to run something else. */
+function owned(db: Kysely<Tables>, { xname, session, desired }: Component) {
+  const row = db.updateTable("component").where("xname", "=", xname).where("session", "=", session);
+  // Image, build and token are the reconciler's own notes; what it was told is the rest.
+  const same = (["kernel", "initrd", "kernelParameters", "configuration"] as const).map(
+    (member) => sql<boolean>`desired ->> ${sql.lit(`$.${member}`)} is ${desired?.[member] ?? null}`,
+  );
+  return row.where("active", "=", 1).where(sql<boolean>`(${sql.join(same, sql` and `)})`);
 }
 
 function componentNotes(db: Kysely<Tables>): Omit<ComponentWork, keyof Reads | keyof Acts> {
@@ -112,20 +122,31 @@ function componentNotes(db: Kysely<Tables>): Omit<ComponentWork, keyof Reads | k
       if (desired === undefined) return;
       await owned(db, component)
         .set({ desired: JSON.stringify({ ...desired, ...image }) })
-        .where(sql<boolean>`desired ->> '$.kernel' = ${desired.kernel}`)
         .execute();
     },
     noteToken: (component, token, { kernel, initrd, kernelParameters }) =>
       db.transaction().execute(async (trx) => {
+        const noted = { kernel, initrd, kernel_parameters: kernelParameters, noted: timestamp() };
         await trx
           .insertInto("boot_token")
-          .values({ token, kernel, initrd, kernel_parameters: kernelParameters })
-          .onConflict((conflict) => conflict.doUpdateSet({ kernel, initrd, kernel_parameters: kernelParameters }))
+          .values({ token, ...noted })
+          .onConflict((conflict) => conflict.doUpdateSet(noted))
           .execute();
         await owned(trx, component)
           .set({ desired: sql<string>`json_set(desired, '$.bssToken', ${token})` })
           .execute();
       }),
+    endTokens: async (before, { kept, carryOut }) => {
+      const isOld = sql<boolean>`noted < ${timestamp(before)}
+        and token not in (select value from json_each(${JSON.stringify(kept)}))
+        and token not in (select token from (
+          select desired ->> '$.bssToken' as token from component
+          union all select actual ->> '$.bssToken' from component
+          union all select staged ->> '$.bssToken' from component) where token is not null)`;
+      if (carryOut) return Number((await db.deleteFrom("boot_token").where(isOld).executeTakeFirst()).numDeletedRows);
+      const old = db.selectFrom("boot_token").where(isOld);
+      return (await old.select(({ fn }) => fn.countAll<number>().as("count")).executeTakeFirstOrThrow()).count;
+    },
   };
 }
 
@@ -162,15 +183,17 @@ function componentActs(db: Kysely<Tables>): Acts {
           })
           .executeTakeFirst();
         const { session, xname } = component;
-        if (error === null || changed.numUpdatedRows === 0n || session === "") return;
+        if (changed.numUpdatedRows === 0n) return false;
+        if (error === null || session === "") return true;
         // A component keeps the name of its session when that is gone.
         const known = trx.selectFrom("boot_session").select("name").where("name", "=", session);
-        if ((await known.executeTakeFirst()) === undefined) return;
+        if ((await known.executeTakeFirst()) === undefined) return true;
         await trx
           .insertInto("boot_session_failure")
           .values({ session, xname, message: error })
           .onConflict((conflict) => conflict.doUpdateSet({ message: error }))
           .execute();
+        return true;
       }),
   };
 }

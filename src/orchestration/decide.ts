@@ -5,7 +5,7 @@ import { bootTargetOf, type ActualState, type BootTargetState, type Component } 
 /** What is known of a node at this moment. */
 export interface Observation {
   readonly power: PowerState;
-  /** The node's newest boot. */
+  /** The boot that the node is in. */
   readonly boot: Boot | undefined;
   readonly now: Date;
 }

@@ -27,6 +27,7 @@ const table: readonly (readonly [limit: string, chosen: string])[] = [
   ["Application_UAN", "x4"],
   // From left to right: nothing binds tighter than anything else.
   ["x1,&gpu,x3", "x3"],
+  ["x01,!X003", "x1"],
   ["x1,x3,&gpu", "x3"],
   ["x1,!green,x2", "x2"],
   // The set is empty at the beginning.

@@ -1,3 +1,5 @@
+import { canonicalXname } from "../node/index.ts";
+
 /** The names in a limit, without their signs. */
 export function namesInLimit(limit: string): string[] {
   return limit === "" ? [] : limit.split(",").map((item) => item.replace(/^[&!]/, ""));
@@ -19,7 +21,7 @@ export function applyLimit(
   for (const item of limit.split(",")) {
     const sign = /^[&!]/.exec(item)?.[0];
     const name = sign === undefined ? item : item.slice(1);
-    const meant = name === "all" || name === "*" ? candidates : (names.get(name) ?? new Set([name]));
+    const meant = name === "all" || name === "*" ? candidates : (names.get(name) ?? new Set([canonicalXname(name)]));
     if (sign === undefined) for (const xname of meant) chosen.add(xname);
     else if (sign === "!") for (const xname of meant) chosen.delete(xname);
     else chosen = inBoth(chosen, meant);

@@ -29,6 +29,13 @@ const image = {
   artifacts: { rootfs: digests, kernel: digests, initrd: digests, manifest: digests },
 } as unknown as Image;
 
+/** The files of that image, as somebody says them who knows no image. */
+const byHand = {
+  kernel: "s3://boot-images/img-1/kernel",
+  initrd: "s3://boot-images/img-1/initrd",
+  kernelParameters: "q",
+};
+
 const one = "x1000c0s0b0n0";
 const two = "x1000c0s1b0n0";
 
@@ -142,6 +149,43 @@ test("somebody else's fetch of a boot script does not hide that the node is up",
   await boots.record(own.id, "ready", "node", { buildId: "build-1" });
   assert.equal(await house.step(), "stable");
   assert.equal((await house.session()).status, "complete");
+});
+
+test("somebody else's fetch of a boot script makes a node that is up not boot again", async () => {
+  const house = await openHouse();
+  await house.begin({ limit: one });
+  await house.step();
+  await house.report(one, "build-1");
+  await house.step();
+  const target = { imageId: "img-1", expectedBuildId: "build-1" };
+  await house.parts.boots.forScript(one, { retry: 0, target });
+  await house.begin({ name: "again", limit: one });
+  assert.equal(await house.step(), "stable");
+  assert.equal(await house.powerOf(one), "on");
+  // The node itself was started anew: it loads its kernel.
+  const anew = await house.parts.boots.forScript(one, { retry: 0, target });
+  await house.parts.boots.record(anew, "kernel", "server");
+  await house.begin({ name: "anew", limit: one });
+  assert.equal(await house.step(), "power_off_gracefully_called");
+});
+
+test("what was seen of a node that does not report is not hidden by somebody else's fetch", async () => {
+  const house = await openHouse();
+  await house.begin({ limit: one, options: { max_boot_wait_time: 600 } });
+  await house.step();
+  const { boots } = house.parts;
+  const target = { imageId: "img-1", expectedBuildId: "build-1" };
+  const own = await boots.forScript(one, { retry: 0, target });
+  await boots.record(own, "root", "server");
+  const stray = await boots.forScript(one, { retry: 0, target });
+  pass(601);
+  assert.equal(await house.step(), "failed");
+  assert.match((await house.session()).error ?? "", /the last thing seen was: root file system there/);
+  assert.equal((await boots.get(own))?.phases.at(-1)?.phase, "failed");
+  assert.deepEqual(
+    (await boots.get(stray))?.phases.map(({ phase }) => phase),
+    ["script"],
+  );
 });
 
 test("work ends also when its session was removed meanwhile", async () => {
@@ -275,14 +319,9 @@ test("a staged session waits until its nodes are told to apply it", async () => 
 
 test("a node is booted that somebody enables by hand, and fails when its files are of no image", async () => {
   const house = await openHouse();
-  const files = {
-    kernel: "s3://boot-images/img-1/kernel",
-    initrd: "s3://boot-images/img-1/initrd",
-    kernelParameters: "q",
-  };
   const enable = (artifacts: object) =>
     house.components.change(new Map([[one, { active: true, desired: { artifacts } }]]));
-  await enable(files);
+  await enable(byHand);
   assert.equal((await house.components.find(one))?.status, "on_hold");
   assert.equal(await house.step(), "power_on_pending", "its image was looked up");
   assert.equal(await house.step(), "power_on_called");
@@ -390,6 +429,52 @@ test("an unexpected error at one node does not keep the others waiting", async (
   assert.equal(await house.powerOf(two), "on");
 });
 
+test("what a node is told to run while it is switched on is not overwritten", async () => {
+  const other = { artifacts: { kernel: "", initrd: "", kernelParameters: "" } };
+  let meddle: (() => Promise<unknown>) | undefined;
+  const house = await openHouse({
+    power: (power) => ({
+      on: async (node) => {
+        await power.on(node);
+        await meddle?.();
+      },
+    }),
+  });
+  await house.components.change(new Map([[one, { active: true, desired: { artifacts: byHand } }]]));
+  await house.step();
+  meddle = () => house.components.change(new Map([[one, { desired: other }]]));
+  await house.step();
+  const component = await house.parts.sessions.getComponent(one);
+  assert.deepEqual([component?.lastAction, component?.active], ["", true], "its work begins anew");
+  meddle = undefined;
+  assert.equal(await house.step(), "power_off_gracefully_called");
+  assert.equal(await house.step(), "stable");
+  assert.equal(await house.powerOf(one), "off");
+});
+
+test("a failure of what a node was to run before is not one of what it is to run now", async () => {
+  const again = { ...byHand, kernelParameters: "quiet" };
+  const house = await openHouse({
+    power: () => ({
+      status: async () => {
+        await house.components.change(new Map([[one, { desired: { artifacts: again } }]]));
+        throw new NetkilnError("work_failed", "the node does not answer");
+      },
+    }),
+  });
+  await house.components.change(new Map([[one, { active: true, desired: { artifacts: byHand } }]]));
+  await house.step();
+  await house.step();
+  const component = await house.parts.sessions.getComponent(one);
+  assert.deepEqual([component?.active, component?.error], [true, undefined]);
+  assert.deepEqual(
+    (await house.parts.events.list({ subject: `node:${one}`, limit: 9 })).filter(
+      ({ kind }) => kind === "component.failed",
+    ),
+    [],
+  );
+});
+
 test("a driver that cannot switch a node on fails it with the driver's words", async () => {
   const house = await openHouse({
     power: () => ({
@@ -405,7 +490,7 @@ test("a driver that cannot switch a node on fails it with the driver's words", a
 
 test("locked, disabled and other nodes are left out", async () => {
   const house = await openHouse();
-  await house.parts.nodes.setLocked(one, true);
+  await house.locks.setLocked({ xnames: [one] }, true, "rigid");
   await house.begin({});
   await house.step();
   assert.equal((await house.session()).components, two);
@@ -432,7 +517,7 @@ test("a node that is locked after the session began is not switched", async () =
   // Set up by a server that stops before it acts.
   const { sessions } = house.parts;
   await sessions.setUp("anew", new Map([[one, (await sessions.getComponent(one))?.desired]]));
-  await house.parts.nodes.setLocked(one, true);
+  await house.locks.setLocked({ xnames: [one] }, true, "rigid");
   assert.equal(await house.step(), "failed");
   assert.equal(await house.powerOf(one), "on");
   assert.match((await house.session("anew")).error ?? "", /was locked meanwhile/);

@@ -5,7 +5,7 @@ import { log } from "../lib/log.ts";
 import { countOf } from "../lib/yaml.ts";
 import type { Node, NodeStore } from "../node/index.ts";
 import type { PowerDriver } from "../power/index.ts";
-import type { Boot, BootRecords, EventStore } from "../telemetry/index.ts";
+import type { BootRecords, EventStore } from "../telemetry/index.ts";
 import { decide, tryAgain, type Step } from "./decide.ts";
 import { planSession, type FindImage } from "./plan.ts";
 import type { SessionStore } from "./store.ts";
@@ -71,7 +71,7 @@ async function advance(parts: ReconcilerParts, { xname }: Component): Promise<vo
   if (target?.buildId === "") return identify(parts, component, target);
   let step: Step = { kind: "wait" };
   try {
-    const [power, boot] = await Promise.all([parts.power.status(node), bootOf(parts, component)]);
+    const [power, boot] = await Promise.all([parts.power.status(node), parts.boots.current(node.xname)]);
     if (power === "off") await parts.nodes.setState(node.xname, "Off");
     step = decide(component, { power, boot, now: clock.now() });
     await act(parts, component, node, step);
@@ -79,12 +79,6 @@ async function advance(parts: ReconcilerParts, { xname }: Component): Promise<vo
     if (!(error instanceof NetkilnError)) throw error;
     await actFailed(parts, component, step, error);
   }
-}
-
-/** The boot that this work began when that is done, whoever else has fetched a script since; otherwise the newest. */
-async function bootOf({ boots }: ReconcilerParts, { xname, bootId }: Component): Promise<Boot | undefined> {
-  const own = bootId === undefined ? undefined : await boots.get(bootId);
-  return own?.phases.some(({ phase }) => phase === "ready") === true ? own : boots.latest(xname);
 }
 
 /** Finds the image of files that somebody gave by hand; which build a node must report is known only then. */
@@ -119,14 +113,15 @@ async function act(parts: ReconcilerParts, component: Component, node: Node, ste
         lastAction: step.how === "forced" ? "power_off_forceful" : "power_off_graceful",
       });
     case "retry":
-      await endBoot(parts, node.xname, step.because);
+      await endBoot(parts, (await parts.boots.current(node.xname))?.id, step.because);
       return parts.sessions.recordAction(component, { lastAction: "" });
     case "fail":
-      await endBoot(parts, node.xname, step.because);
+      await endBoot(parts, (await parts.boots.current(node.xname))?.id, step.because);
       return conclude(parts, component, step.because);
     case "succeed":
       if (step.actual !== undefined) await parts.nodes.setState(node.xname, "Ready");
-      return parts.sessions.finish(component, { actual: step.actual });
+      await parts.sessions.finish(component, { actual: step.actual });
+      return;
   }
 }
 
@@ -164,8 +159,8 @@ async function actFailed(parts: ReconcilerParts, component: Component, step: Ste
   if (step.kind === "power_off" && step.how === "graceful") {
     return parts.sessions.recordAction(component, { lastAction: "power_off_graceful" });
   }
-  if (step.kind === "power_on") await endBoot(parts, component.xname, text);
   const current = await parts.sessions.getComponent(component.xname);
+  if (step.kind === "power_on") await endBoot(parts, current?.bootId, text);
   const verdict = step.kind === "power_on" && current !== undefined ? tryAgain(current, text) : undefined;
   if (verdict?.kind === "retry") return parts.sessions.recordAction(component, { lastAction: "" });
   return conclude(parts, component, text);
@@ -183,17 +178,16 @@ async function waitForReservation(
   const waited = (clock.now().getTime() - Date.parse(current.actionTime)) / 1000;
   const isOn = step.kind === "power_on";
   if (waited <= (isOn ? options.max_power_on_wait_time : options.max_power_off_wait_time)) return;
-  if (isOn) await endBoot(parts, xname, text);
+  if (isOn) await endBoot(parts, current.bootId, text);
   return conclude(parts, current, text);
 }
 
-async function endBoot(parts: ReconcilerParts, xname: string, message: string): Promise<void> {
-  const boot = await parts.boots.latest(xname);
-  if (boot !== undefined) await parts.boots.record(boot.id, "failed", "server", { message });
+async function endBoot(parts: ReconcilerParts, bootId: string | undefined, message: string): Promise<void> {
+  if (bootId !== undefined) await parts.boots.record(bootId, "failed", "server", { message });
 }
 
 async function conclude(parts: ReconcilerParts, component: Component, error: string): Promise<void> {
-  await parts.sessions.finish(component, { error });
+  if (!(await parts.sessions.finish(component, { error }))) return;
   const { session, xname } = component;
   await parts.events.record(session === "" ? `node:${xname}` : `session:${session}`, "component.failed", {
     xname,

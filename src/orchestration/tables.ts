@@ -1,3 +1,4 @@
+import { timestamp } from "../lib/clock.ts";
 import { sql, type Generated, type Kysely, type Migration } from "../lib/db.ts";
 import type { ComponentPhase, LastAction, Operation, SessionStatus, ToldAction } from "./types.ts";
 
@@ -53,8 +54,8 @@ export type Tables = {
   /** SQLite works `status` out of the other columns. */
   component: ComponentRow & { status: Generated<string> };
   boot_option: { name: string; value: string };
-  /** What the boot parameters were that were written under a token. */
-  boot_token: { token: string; kernel: string; initrd: string; kernel_parameters: string };
+  /** What the boot parameters were that were written under a token, and when they were given to a node last. */
+  boot_token: { token: string; kernel: string; initrd: string; kernel_parameters: string; noted: string };
 };
 
 export const migrations: Record<string, Migration> = {
@@ -120,6 +121,12 @@ export const migrations: Record<string, Migration> = {
         .addColumn("kernel_parameters", "text", (column) => column.notNull())
         .execute();
       await leaveEmptyMembersOut(db);
+    },
+  },
+  "0600-boot-token-noted": {
+    up: async (db) => {
+      await sql`alter table boot_token add column noted text not null default ''`.execute(db);
+      await sql`update boot_token set noted = ${timestamp()}`.execute(db);
     },
   },
 };

@@ -4,7 +4,7 @@ import { migrations as transitionMigrations } from "./transition-store.ts";
 
 export { openPowerCapStore, type CapRequest, type CapTask, type PowerCapStore } from "./caps.ts";
 export { openPower } from "./open.ts";
-export { freeLeftReservations, reservedPower, whileReserved } from "./reserve.ts";
+export { freeLeftReservations, reasons, reservedPower, whileReserved } from "./reserve.ts";
 export { readPowerStatus, type PowerStatus, type StatusParts } from "./status.ts";
 export { openTransitionStore, type TransitionStore } from "./transition-store.ts";
 export {

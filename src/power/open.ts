@@ -3,7 +3,7 @@ import type { Database } from "../lib/db.ts";
 import { Slots } from "../lib/slots.ts";
 import type { Node } from "../node/index.ts";
 import { simulatedPower } from "./simulated.ts";
-import type { Power, PowerDriver, Sighting } from "./types.ts";
+import type { Power, PowerDriver, Ready, Sighting } from "./types.ts";
 import { virtualPower, type VirtualOptions } from "./virtual.ts";
 
 /** Every node's power, by the driver that the node names. */
@@ -40,9 +40,12 @@ export function boundPower(driver: PowerDriver): Power {
     return sighting;
   };
   /** Forgotten afterwards: what was seen meanwhile may be of before. */
-  const change = async (node: Node, work: () => Promise<void>) => {
+  const change = async (node: Node, ready: Ready | undefined, work: () => Promise<void>) => {
     try {
-      await switching.run(work);
+      await switching.run(async () => {
+        await ready?.();
+        await work();
+      });
     } finally {
       seen.delete(node.xname);
     }
@@ -53,7 +56,7 @@ export function boundPower(driver: PowerDriver): Power {
       const known = seen.get(node.xname);
       return known !== undefined && clock.now().getTime() - known.at < recentMs ? known.sighting : look(node);
     },
-    on: (node) => change(node, () => driver.on(node)),
-    off: (node, how) => change(node, () => driver.off(node, how)),
+    on: (node, ready) => change(node, ready, () => driver.on(node)),
+    off: (node, how, ready) => change(node, ready, () => driver.off(node, how)),
   };
 }

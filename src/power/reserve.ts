@@ -1,9 +1,9 @@
 import { clock } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
-import type { LockFailure, LockStore } from "../node/index.ts";
+import type { Key, LockFailure, LockStore } from "../node/index.ts";
 import type { TransitionStore } from "./transition-store.ts";
 import { isOver, type TransitionTask } from "./transition-types.ts";
-import type { PowerDriver } from "./types.ts";
+import type { PowerDriver, Ready } from "./types.ts";
 
 /** Longer than any driver takes. */
 const minutes = 5;
@@ -26,36 +26,49 @@ const hints: Partial<Record<LockFailure, string>> = {
 
 /**
  * Does the work while the component is reserved for it: by a reservation whose deputy key is shown, or by one of its
- * own. Throws `refused` when there can be none, and does nothing then.
+ * own. Throws `refused` when there can be none, and does nothing then. A reservation may end while the work waits for
+ * its turn: `ready` sees to it again.
  */
 export async function whileReserved<T>(
   locks: LockStore,
   xname: string,
   deputyKey: string | undefined,
-  work: () => Promise<T>,
+  work: (ready: Ready) => Promise<T>,
 ): Promise<T> {
-  if (deputyKey !== undefined && (await locks.check([{ xname, key: deputyKey }])).done.length > 0) return work();
+  const isShown = async () =>
+    deputyKey !== undefined && (await locks.check([{ xname, key: deputyKey }])).done.length > 0;
+  if (await isShown()) {
+    return work(async () => {
+      if (!(await isShown()))
+        throw new NetkilnError("refused", `the reservation of ${xname} ended before its turn came`);
+    });
+  }
+  let keys = await reserveOne(locks, xname);
+  try {
+    return await work(async () => {
+      const { failed } = await locks.renew(keys, minutes, "flexible");
+      if (failed.length > 0) keys = await reserveOne(locks, xname);
+    });
+  } finally {
+    await locks.release(keys, "flexible");
+  }
+}
+
+async function reserveOne(locks: LockStore, xname: string): Promise<Key[]> {
   const { done, failed } = await locks.reserve({ xnames: [xname] }, minutes, "flexible", holder);
   const reason = failed[0]?.reason;
   if (reason !== undefined) {
     throw new NetkilnError("refused", `${xname} ${reasons[reason]}`, { hint: hints[reason] });
   }
-  try {
-    return await work();
-  } finally {
-    await locks.release(
-      done.map(({ reservationKey }) => ({ xname, key: reservationKey })),
-      "flexible",
-    );
-  }
+  return done.map(({ reservationKey }) => ({ xname, key: reservationKey }));
 }
 
 /** Power that is switched under a reservation only. */
 export function reservedPower(power: PowerDriver, locks: LockStore): PowerDriver {
   return {
     status: (node) => power.status(node),
-    on: (node) => whileReserved(locks, node.xname, undefined, () => power.on(node)),
-    off: (node, how) => whileReserved(locks, node.xname, undefined, () => power.off(node, how)),
+    on: (node) => whileReserved(locks, node.xname, undefined, (ready) => power.on(node, ready)),
+    off: (node, how) => whileReserved(locks, node.xname, undefined, (ready) => power.off(node, how, ready)),
   };
 }
 

@@ -242,6 +242,27 @@ test("a reservation lasts as long as the task, and a task that loses it fails", 
   assert.deepEqual(await house.reserved(), [one]);
 });
 
+test("a task that loses its reservation while its turn is waited for does not switch the node", async () => {
+  const house = await openHouse();
+  const { power } = house.parts;
+  const late: PowerDriver = {
+    ...power,
+    on: async (node, ready) => {
+      await house.locks.removeReservations({ xnames: [one] }, "rigid");
+      await house.reserve(one);
+      await power.on(node, ready);
+    },
+  };
+  const id = await house.start("On", [one]);
+  await advanceTransition({ ...house.parts, power: late }, id);
+  assert.deepEqual(await house.told(id), [
+    "completed",
+    `${one} | failed | Failed to apply transition, on | Reservation expired: it is reserved by somebody else`,
+  ]);
+  assert.deepEqual(house.machines.calls, []);
+  assert.deepEqual(await house.reserved(), [one]);
+});
+
 test("an abort ends what is not over, and leaves the rest", async () => {
   const house = await openHouse();
   house.machines.on.add(one).add(two);

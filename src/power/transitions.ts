@@ -67,7 +67,7 @@ async function advanceTasks(
   }
   // The intents first: after a crash in between, the power is looked at before anything is asked for again.
   await parts.transitions.write(transition.id, [...waiting, ...acting.map(({ task }) => task)]);
-  const acted = await Promise.all(acting.map((one) => act(parts.power, transition, one)));
+  const acted = await Promise.all(acting.map((one) => act(parts, transition, one)));
   await parts.transitions.write(
     transition.id,
     acted.filter((task) => !isOver(task)),
@@ -106,14 +106,22 @@ async function look(power: PowerDriver, node: Node): Promise<Seen> {
 }
 
 async function act(
-  power: PowerDriver,
+  { power, inventory }: TransitionParts,
   { operation, deadlineMinutes }: Transition,
-  { task, node, action }: { task: TransitionTask; node: Node; action: PowerAction },
+  { task: intent, node, action }: { task: TransitionTask; node: Node; action: PowerAction },
 ): Promise<TransitionTask> {
   const word = actionWords[action];
+  let task = intent;
+  // Its turn may come long after the reservation was looked at.
+  const ready = async () => {
+    const { held, refused } = await holdReservations(inventory.locks, [task]);
+    const reason = refused[0]?.reason;
+    if (reason !== undefined) throw new NetkilnError("refused", `Reservation expired: it ${reasons[reason]}`);
+    task = held[0] ?? task;
+  };
   try {
-    if (action === "on") await power.on(node);
-    else await power.off(node, action === "soft-off" ? "graceful" : "forced");
+    if (action === "on") await power.on(node, ready);
+    else await power.off(node, action === "soft-off" ? "graceful" : "forced", ready);
   } catch (error) {
     if (!(error instanceof NetkilnError)) log.error({ error, node: node.xname, action }, "switching power failed");
     return failedTask(task, `Failed to apply transition, ${word}`, textOf(error));

@@ -142,6 +142,17 @@ describe("every service", () => {
     const bearer = { token: body.access_token as string };
     assert.equal((await door.ask("GET", components, bearer)).status, 200);
     assert.equal((await door.ask("POST", "/hsm/v2/groups", { ...bearer, payload: { label: "no" } })).status, 403);
+    const setRole = (role: string) =>
+      door.ask("PUT", `${native}/accounts/carol/role`, { token: token.admin, payload: { role } });
+    assert.equal((await setRole("operator")).body.role, "operator");
+    assert.equal((await door.ask("POST", "/hsm/v2/groups", { ...bearer, payload: { label: "yes" } })).status, 201);
+    await setRole("reader");
+    assert.equal((await door.ask("POST", "/hsm/v2/groups", { ...bearer, payload: { label: "no" } })).status, 403);
+    assert.equal((await setRole("king")).status, 400);
+    const own = await door.ask("PUT", `${native}/accounts/carol/role`, { ...bearer, payload: { role: "admin" } });
+    assert.equal(own.status, 403, "nobody gives a role to themselves");
+    const nobody = { token: token.admin, payload: { role: "reader" } };
+    assert.equal((await door.ask("PUT", `${native}/accounts/nobody/role`, nobody)).status, 404);
     const payload = { password: "another password" };
     const change = await door.ask("PUT", `${native}/accounts/carol/password`, { token: token.admin, payload });
     assert.equal(change.status, 200);

@@ -90,6 +90,22 @@ test("a session that nobody takes is replaced by another", async () => {
   assert.equal(other?.ansible.limit, "x1,x2");
 });
 
+test("a component is looked at however many others there are that nobody can configure", async () => {
+  const ids = Array.from({ length: 10_001 }, (_, index) => `w${index}`);
+  await house.configuredComponents.put(new Map(ids.map((id) => [id, { desiredConfig: "gone" }])));
+  const [session] = await after(60);
+  assert.equal(session?.ansible.limit, "x1,x2");
+});
+
+test("a session that somebody began at the last moment is not removed", async () => {
+  const [session] = await after(60);
+  const { name = "" } = session ?? {};
+  assert.equal(await house.configurationSessions.removePending("other"), false);
+  await house.configurationSessions.report(name, { status: "running" });
+  assert.equal(await house.configurationSessions.removePending(name), false);
+  assert.equal((await house.configurationSessions.list({})).length, 1);
+});
+
 test("nothing is started when it is switched off, for disabled components, and for what nobody knows", async () => {
   await house.configurationOptions.set({ batcherDisable: true });
   assert.deepEqual(await after(600), []);

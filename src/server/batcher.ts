@@ -3,9 +3,8 @@ import { clock } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
 import type { House } from "./open.ts";
 
+/** Read at once; in between, others get their turn. */
 const pageSize = 1000;
-/** Of more, the first are looked at: many sessions go by until the others' turn comes. */
-const lookedAtMost = 10_000;
 
 /**
  * Starts sessions for components that are pending, as far as it is time. Remembers nothing: everything that it goes by
@@ -25,7 +24,7 @@ export async function runBatcher(house: House): Promise<number> {
   const now = clock.now();
   const own = await ownSessions(house, options.batcherMaxBackoff);
   const { create, remove } = batcherStep({ components, configurations, sessions: own, options, now });
-  for (const name of remove) await sessions.remove(name);
+  for (const name of remove) await sessions.removePending(name);
   for (const request of create) {
     await sessions.create({ ...request, name: `batcher-${clock.uuid()}` }).catch(unlessConfigurationGone);
   }
@@ -34,13 +33,13 @@ export async function runBatcher(house: House): Promise<number> {
 
 async function pendingComponents({ configuredComponents }: House): Promise<ConfiguredComponent[]> {
   const found: ConfiguredComponent[] = [];
-  while (found.length < lookedAtMost) {
+  for (;;) {
     const after = found.at(-1)?.id;
     const some = await configuredComponents.list({ status: ["pending"], enabled: true, after, limit: pageSize });
     found.push(...some);
-    if (some.length < pageSize) break;
+    if (some.length < pageSize) return found;
+    await clock.sleep(0);
   }
-  return found;
 }
 
 /** Those that are under way, and those that ended so lately that they can still hold others back. */

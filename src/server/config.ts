@@ -127,6 +127,11 @@ const schema = z.strictObject({
       deleted_days: z.number().min(0).default(14),
       /** Moves of each channel that can be undone. */
       channel_history: z.int().min(0).default(5),
+      /** Boots of each node, the newest. */
+      keep_boots: z.int().min(1).default(10),
+      /** Boots that are younger, with their tokens and accesses. */
+      boot_days: z.number().min(0).default(30),
+      event_days: z.number().min(0).default(90),
       /** What was stored so lately is left alone, as a pointer to it may be about to be written. */
       grace_hours: z.number().min(0).default(1),
     })

@@ -160,6 +160,9 @@ export async function openHouse(config: Config) {
       deletedDays: config.retention.deleted_days,
       channelHistory: config.retention.channel_history,
       graceHours: config.retention.grace_hours,
+      keepBoots: config.retention.keep_boots,
+      bootDays: config.retention.boot_days,
+      eventDays: config.retention.event_days,
     },
     isKept: async ({ layer, file, downloads }: StepResult) =>
       (layer === undefined || (await layers.has(layer))) &&

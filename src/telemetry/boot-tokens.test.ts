@@ -42,6 +42,12 @@ test("a token outlives a newer boot by a day, and is good as long as there is no
   hoursLater(1000);
   assert.ok(await tokens.find(token));
   hoursLater(23);
+  await boots.record(boot.id, "ready", "node");
+  const target = { imageId: "image-1", expectedBuildId: "build-1" };
+  for (const retry of [0, 0]) await boots.forScript(node, { retry, target });
+  hoursLater(1000);
+  assert.ok(await tokens.find(token), "also when somebody else fetches a script");
+  hoursLater(23);
   await boots.begin(node, nothing);
   assert.ok(await tokens.find(token));
   hoursLater(25);

@@ -34,12 +34,12 @@ export interface BootTokens {
 }
 
 /**
- * A token that is not that of the node's newest boot is good for so long after its boot began: anybody may fetch a
- * script in a node's name, which begins a boot, and the node must not lose its data by that.
+ * A token is good as long as its boot is the newest or the one that the node is in, and otherwise for so long after it
+ * began: anybody may fetch a script in a node's name, which begins a boot, and the node must not lose its data by that.
  */
 const graceHours = 24;
 
-export function openBootTokens(database: Database, boots: Pick<BootRecords, "get" | "latest">): BootTokens {
+export function openBootTokens(database: Database, boots: Pick<BootRecords, "get" | "latest" | "current">): BootTokens {
   const readKey = prepareRead<Tables["boot_token_key"]>(database, "select id, key from boot_token_key");
   let key: KeyObject | undefined;
   const macOf = (bootId: string) => {
@@ -55,7 +55,9 @@ export function openBootTokens(database: Database, boots: Pick<BootRecords, "get
       const boot = await boots.get(bootId);
       if (boot === undefined) return undefined;
       const age = clock.now().getTime() - Date.parse(boot.started);
-      return age < graceHours * 3_600_000 || (await boots.latest(boot.xname))?.id === bootId ? boot : undefined;
+      if (age < graceHours * 3_600_000) return boot;
+      const good = [await boots.latest(boot.xname), await boots.current(boot.xname)];
+      return good.some((one) => one?.id === bootId) ? boot : undefined;
     },
   };
 }

@@ -58,6 +58,32 @@ test("boots that begin later have names that sort later, and no two have the sam
   }
 });
 
+test("a node is in its newest boot that went further than its script", async () => {
+  const { boots } = await open();
+  const current = async () => (await boots.current(node))?.id;
+  assert.equal(await current(), undefined);
+  const powered = await boots.begin(node, target);
+  assert.equal(await current(), undefined);
+  await boots.record(powered.id, "power", "server");
+  assert.equal(await current(), powered.id);
+  const fetched = async () => {
+    await boots.forScript(node, { retry: 0, target });
+    return boots.forScript(node, { retry: 0, target });
+  };
+  const stray = await fetched();
+  assert.equal(await current(), powered.id);
+  await boots.record(stray, "failed", "server");
+  assert.equal(await current(), powered.id, "that it was given up here says nothing of the node");
+  const own = await fetched();
+  await boots.record(own, "kernel", "server");
+  assert.equal(await current(), own);
+  const refused = await fetched();
+  await boots.record(refused, "failed", "node");
+  assert.equal(await current(), refused);
+  const elsewhere = await boots.forScript(node, { retry: 0, target: nothing });
+  assert.equal(await current(), elsewhere, "of files that are not ours no more is seen than the script");
+});
+
 test("a retry after a boot that has ended begins a new one", async () => {
   const { boots } = await open();
   const one = await boots.forScript(node, { retry: 0, target });

@@ -39,8 +39,13 @@ export interface BootRecords {
   /** Keeps the first of each phase; false when it was there already. */
   record(id: string, phase: BootPhase, source: PhaseRecord["source"], detail?: PhaseRecord["detail"]): Promise<boolean>;
   get(id: string): Promise<Boot | undefined>;
-  /** The node's newest boot. */
+  /** The newest boot that was begun for the node, by whomever. */
   latest(xname: string): Promise<Boot | undefined>;
+  /**
+   * The boot that the node is in: the newest that went further than its script, which anybody may fetch in a node's
+   * name. One with no image of ours counts at once, because no more is seen of it.
+   */
+  current(xname: string): Promise<Boot | undefined>;
   /** Newest first; `after` is the id of the last boot of the page before. */
   list(query: { xname?: string | undefined; after?: string | undefined; limit: number }): Promise<Boot[]>;
 }
@@ -84,6 +89,10 @@ export function openBootRecords(database: Database, events: EventStore): BootRec
       const newest = db.selectFrom("boot").selectAll().where("xname", "=", xname);
       return (await withPhases(db, await newest.orderBy(sql.ref("number"), "desc").limit(1).execute()))[0];
     },
+    current: async (xname) => {
+      const newest = db.selectFrom("boot").selectAll().where("xname", "=", xname).where(isOfNode());
+      return (await withPhases(db, await newest.orderBy(sql.ref("number"), "desc").limit(1).execute()))[0];
+    },
     list: async ({ xname, after, limit }) => {
       let query = db.selectFrom("boot").selectAll().orderBy(sql.ref("number"), "desc").limit(limit);
       if (xname !== undefined) query = query.where("xname", "=", xname);
@@ -93,6 +102,12 @@ export function openBootRecords(database: Database, events: EventStore): BootRec
       return withPhases(db, await query.execute());
     },
   };
+}
+
+/** Of a row of `boot`: whether it is more than somebody's fetch of a script. */
+export function isOfNode() {
+  return sql<boolean>`(image_id is null or exists (select 1 from boot_phase where boot_phase.boot = boot.id
+    and phase <> 'script' and not (phase = 'failed' and source = 'server')))`;
 }
 
 /** The moment a phase was reached, or undefined. */

@@ -1,7 +1,7 @@
 import { timestamp } from "../lib/clock.ts";
 import { sql, watchChanges, type ChangeWatch, type Database, type Generated, type Migration } from "../lib/db.ts";
 
-type Tables = {
+export type EventTables = {
   event: { id: Generated<number>; time: string; subject: string; kind: string; data: string };
 };
 
@@ -39,7 +39,7 @@ export interface EventStore {
 }
 
 export function openEventStore(database: Database): EventStore {
-  const db = database.withTables<Tables>();
+  const db = database.withTables<EventTables>();
   return {
     changes: () => watchChanges(database),
     record: async (subject, kind, data = {}) => {

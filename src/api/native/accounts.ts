@@ -21,6 +21,7 @@ const createSchema = z.strictObject({
   /** A service without one gets one made. */
   password: passwordSchema.optional(),
 });
+const changedRoleSchema = z.strictObject({ role: roleSchema });
 const changeSchema = z.strictObject({ password: passwordSchema.optional() });
 
 type Named = { Params: { name: string } };
@@ -56,6 +57,12 @@ export function registerAccounts(app: FastifyInstance, { accounts, tenants }: Ac
     const password = given ?? madeSecret(account);
     if (!(await accounts.setPassword(account.name, password))) throw missing(account.name);
     return reply.send(given === undefined ? { secret: password } : {});
+  });
+  app.put<Named>(`${base}/:name/role`, { config: { body: changedRoleSchema } }, async ({ params, body }) => {
+    const { role } = parseAs(changedRoleSchema, body, "the role");
+    const account = await accounts.setRole(params.name, role);
+    if (account === undefined) throw missing(params.name);
+    return account;
   });
   app.delete<Named>(`${base}/:name`, async ({ params }, reply) => {
     if (await accounts.remove(params.name)) return reply.code(204).send();

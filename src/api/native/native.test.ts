@@ -89,6 +89,34 @@ test("the power of a node that somebody reserved is theirs", async () => {
   assert.deepEqual(await inventory.locks.status({ reserved: ["true"] }, { limit: 9 }), [], "it is released");
 });
 
+test("an xname is the same in every spelling", async () => {
+  const { call } = await openApi();
+  assert.equal((await call("POST", "/nodes", { ...one, xname: "X0001c0s00b0n0" })).body.xname, one.xname);
+  assert.equal((await call("POST", "/nodes", { ...one, interfaces: [] })).status, 409);
+  assert.equal((await call("PUT", "/nodes/x1c00s0b0n0", { nid: 1 })).body.xname, one.xname);
+  assert.equal((await call("PUT", "/nodes/x1c0s0b0n0", { nid: 1, xname: "x1c0s0b0n00" })).status, 200);
+  assert.equal((await call("GET", "/nodes/x01c0s0b0n0")).body.nid, 1);
+  assert.deepEqual((await call("PUT", "/groups/green", { members: ["x1c0s0b00n0"] })).body.members, [one.xname]);
+  assert.equal((await call("GET", "/nodes")).body.items.length, 1);
+});
+
+test("a node that somebody reserved is not locked or unlocked", async () => {
+  const { call, inventory } = await openApi();
+  await call("POST", "/nodes", one);
+  const { done } = await inventory.locks.reserve({ xnames: [one.xname] }, 5, "rigid");
+  const refused = await call("POST", "/nodes/nid1/lock");
+  assert.equal(refused.status, 403);
+  assert.match(refused.body.detail, /x1c0s0b0n0 is reserved by somebody else: its lock stays as it is/);
+  assert.equal((await call("GET", "/nodes/nid1")).body.locked, false);
+  await inventory.locks.release([{ xname: one.xname, key: done[0]?.reservationKey ?? "" }], "rigid");
+  assert.equal((await call("POST", "/nodes/nid1/lock")).body.locked, true);
+  assert.equal((await call("POST", "/nodes/nid1/lock")).status, 200, "what is locked already is no mistake");
+  await inventory.locks.reserve({ xnames: [one.xname] }, undefined, "rigid");
+  assert.equal((await call("POST", "/nodes/nid1/unlock")).status, 403);
+  await inventory.locks.setDisabled({ xnames: [one.xname] }, true, "rigid");
+  assert.match((await call("POST", "/nodes/nid1/unlock")).body.detail, /is closed for reservations/);
+});
+
 test("lists come in pages that say where the next begins", async () => {
   const { call } = await openApi();
   for (const nid of [1, 2, 3]) await call("PUT", `/nodes/x1c0s${nid}b0n0`, { nid });

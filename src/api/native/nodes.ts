@@ -4,8 +4,16 @@ import type { BootScripts } from "../../boot/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
 import { parseAs } from "../../lib/parse.ts";
 import { dnsmasqConfig } from "../../netboot/index.ts";
-import { nodeStates, parseNode, type Inventory, type Node, type NodeStore } from "../../node/index.ts";
-import { whileReserved, type Power } from "../../power/index.ts";
+import {
+  canonicalXname,
+  nodeStates,
+  parseNode,
+  type Inventory,
+  type LockStore,
+  type Node,
+  type NodeStore,
+} from "../../node/index.ts";
+import { reasons, whileReserved, type Power } from "../../power/index.ts";
 import { listPage, pageSchema } from "./page.ts";
 
 export interface NodesParts {
@@ -66,7 +74,7 @@ export function registerNodes(app: FastifyInstance, { nodes, inventory, scripts,
   });
   app.put<Named>(`${base}/:name`, async ({ params, body }) => {
     const input = parseNode(typeof body === "object" && body !== null ? { xname: params.name, ...body } : body);
-    if (input.xname === params.name) return nodes.put(input);
+    if (input.xname === canonicalXname(params.name)) return nodes.put(input);
     throw new NetkilnError("invalid_input", `the path names ${params.name} but the body ${input.xname}`);
   });
   app.get<Named>(`${base}/:name`, async ({ params }) => find(params.name));
@@ -81,7 +89,7 @@ export function registerNodes(app: FastifyInstance, { nodes, inventory, scripts,
   ] as const) {
     app.post<Named>(`${base}/:name/${verb}`, async ({ params }) => {
       const { xname } = await find(params.name);
-      await nodes.setLocked(xname, locked);
+      await setLocked(inventory.locks, xname, locked);
       return find(xname);
     });
   }
@@ -89,8 +97,10 @@ export function registerNodes(app: FastifyInstance, { nodes, inventory, scripts,
   app.post<Named>(`${base}/:name/power`, { config: { body: powerSchema } }, async ({ params, body }) => {
     const { operation, deputyKey } = parseAs(powerSchema, body, "the power operation");
     const node = await find(params.name);
-    await whileReserved(inventory.locks, node.xname, deputyKey, () =>
-      operation === "on" ? power.on(node) : power.off(node, operation === "force-off" ? "forced" : "graceful"),
+    await whileReserved(inventory.locks, node.xname, deputyKey, (ready) =>
+      operation === "on"
+        ? power.on(node, ready)
+        : power.off(node, operation === "force-off" ? "forced" : "graceful", ready),
     );
     const state = await power.status(node);
     await nodes.setState(node.xname, state === "on" ? "On" : "Off");
@@ -99,5 +109,15 @@ export function registerNodes(app: FastifyInstance, { nodes, inventory, scripts,
   app.get<Named>(`${base}/:name/boot-parameters`, async ({ params }) => {
     const { entry, because } = await scripts.explain({ name: params.name });
     return { entry: entry ?? null, because };
+  });
+}
+
+/** A lock that is as it should be already is no mistake. */
+async function setLocked(locks: LockStore, xname: string, locked: boolean): Promise<void> {
+  const { failed } = await locks.setLocked({ xnames: [xname] }, locked, "flexible");
+  const reason = failed[0]?.reason;
+  if (reason !== "Reserved" && reason !== "Disabled") return;
+  throw new NetkilnError("refused", `${xname} ${reasons[reason]}: its lock stays as it is`, {
+    hint: reason === "Reserved" ? "try again when it is released" : "repair its lock first",
   });
 }

@@ -347,6 +347,15 @@ test("a node reports with the boot's id, and only so", async () => {
   assert.equal((await nodes.get(xname))?.state, "Ready");
 });
 
+test("a node is ready also when somebody else fetched its script meanwhile", async () => {
+  const { app, boots, nodes } = await openDoor();
+  const id = await boots.forScript(xname, { retry: 0, target: { imageId: "image-1", expectedBuildId: "build-1" } });
+  await app.inject({ url: script, headers: host });
+  const payload = { phase: "ready", build: "build-1" };
+  await app.inject({ method: "POST", url: `/netkiln/v1/boots/${id}`, payload });
+  assert.equal((await nodes.get(xname))?.state, "Ready");
+});
+
 test("a script has a token where the address that asks says nothing, and none for another component's address", async () => {
   const { app, nodes } = await openDoor();
   const seedFor = async (remoteAddress: string) => {

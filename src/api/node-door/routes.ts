@@ -122,7 +122,7 @@ async function takeReport({ boots, nodes, onReport }: NodeDoorParts, id: string,
     ...(uptime !== undefined && { uptime }),
     ...(detail !== undefined && detail !== "" && { message: detail }),
   });
-  const newest = await boots.latest(boot.xname);
-  if (phase === "ready" && newest?.id === id) await nodes.setState(boot.xname, "Ready");
+  const current = await boots.current(boot.xname);
+  if (phase === "ready" && current?.id === id) await nodes.setState(boot.xname, "Ready");
   onReport();
 }

@@ -7,6 +7,9 @@ import { createInterface } from "node:readline";
 import { run } from "../../lib/exec.ts";
 import { treeMountPoint } from "../sandbox/sandbox.ts";
 
+/** Characters of each output; the answer is read at once and held against patterns. */
+const maxOutput = 1 << 20;
+
 const shell = await run(["chroot", treeMountPoint, "/bin/sh", "-c", ":"], { okExitCodes: "any" });
 
 /** In a PID namespace of its own, so that what a command starts ends with it or with its time limit. */
@@ -16,11 +19,11 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { command, timeoutMs } = JSON.parse(line) as { command: string; timeoutMs: number };
   const outcome =
     shell.exitCode === 0
-      ? await run([...wrapped, "/bin/sh", "-c", command], { timeoutMs, okExitCodes: "any" }).catch(
-          (error: unknown) => ({
-            error: error instanceof Error ? error.message : String(error),
-          }),
-        )
+      ? await run([...wrapped, "/bin/sh", "-c", command], {
+          ...{ name: "the command", timeoutMs, maxOutput, okExitCodes: "any" },
+        }).catch((error: unknown) => ({
+          error: error instanceof Error ? error.message : String(error),
+        }))
       : { error: "the tree has no shell that runs (/bin/sh)" };
   process.stdout.write(`${JSON.stringify(outcome)}\n`);
 }

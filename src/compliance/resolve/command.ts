@@ -37,6 +37,7 @@ export async function runOnce(
 export async function withRetries(
   { retryCount, retryDelayMs }: CommandResource,
   attempt: () => Promise<boolean>,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
-  for (let left = retryCount; !(await attempt()) && left > 0; left -= 1) await clock.sleep(retryDelayMs);
+  for (let left = retryCount; !(await attempt()) && left > 0; left -= 1) await clock.sleep(retryDelayMs, signal);
 }

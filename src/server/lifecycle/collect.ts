@@ -5,6 +5,7 @@ import { clock } from "../../lib/clock.ts";
 import { NetkilnError } from "../../lib/errors.ts";
 import type { House } from "../open.ts";
 import { openContents } from "./contents.ts";
+import { endHistory } from "./history.ts";
 import { deletedRecipes, isOver } from "./roots.ts";
 import { decideAll, kinds, reportOf, survey, type Survey } from "./survey.ts";
 import { imageUses } from "./uses.ts";
@@ -78,6 +79,8 @@ class Progress {
 async function collect(house: House, progress: Progress, signal: AbortSignal): Promise<GcReport> {
   await progress.phase("applying the retention rules");
   await applyFates(house, progress);
+  await progress.phase("ending old boots and events");
+  progress.report = { ...progress.report, history: await endHistory(house, { carryOut: true, signal }) };
   await progress.phase("looking at what is stored");
   await openContents(house).blob.recover();
   let seen = await survey(house);

@@ -1,6 +1,7 @@
 import type { LifecycleParts } from "../../api/native/lifecycle-parts.ts";
 import type { House } from "../open.ts";
 import { startGc } from "./collect.ts";
+import { endHistory } from "./history.ts";
 import * as images from "./images.ts";
 import { reportOf, survey } from "./survey.ts";
 import { statusOfStore, why } from "./why.ts";
@@ -19,7 +20,7 @@ export function lifecycleParts(house: House): LifecycleParts {
     restoreImage: (image, by) => images.restoreImage(house, image, by),
     restoreRecipe: (recipe, by) => images.restoreRecipe(house, recipe, by),
     destroyRecipe: (recipe, by) => images.destroyRecipe(house, recipe, by),
-    planGc: async () => reportOf(await survey(house)),
+    planGc: async () => ({ ...reportOf(await survey(house)), history: await endHistory(house, { carryOut: false }) }),
     startGc: () => startGc(house),
     storeStatus: () => statusOfStore(house),
     why: (name) => why(house, name),

@@ -17,7 +17,7 @@ import { readConfig } from "../config.ts";
 import { openHouse, type House } from "../open.ts";
 import { gcHandler, startGc } from "./collect.ts";
 import { deleteImage, deleteReplaced, destroyImage, undeleteImage } from "./images.ts";
-import { reportOf, survey } from "./survey.ts";
+import { lifecycleParts } from "./index.ts";
 import { why } from "./why.ts";
 
 const day = 86_400_000;
@@ -166,7 +166,7 @@ test("a dry run says what the real one does, and changes nothing", async () => {
   const garbage = await house.blobs.putBytes("garbage");
   await makeLayer();
   const restore = useClock({ now: () => new Date(Date.now() + day) });
-  const planned = reportOf(await survey(house));
+  const planned = await lifecycleParts(house).planGc();
   restore();
   assert.equal((await blobsStored()).has(garbage.sha256), true);
   const { report } = await collect(day);

@@ -89,7 +89,10 @@ function imagesOf(text: string): string[] {
   return [...text.matchAll(/\/boot-images\/([\w.-]+)\//g)].map(([, id = ""]) => id);
 }
 
-/** So far back is looked for a boot that came up: until then, the node may still run what it had before. */
+/**
+ * So far back is looked for a boot that came up: until then, the node may still run what it had before. Fetches of
+ * scripts in its name may have pushed the one it is in further back.
+ */
 const bootsLookedAt = 5;
 
 async function ofNodes({ nodes, boots, sessions }: House): Promise<ImageUse[]> {
@@ -102,7 +105,10 @@ async function ofNodes({ nodes, boots, sessions }: House): Promise<ImageUse[]> {
       off.add(xname);
       continue;
     }
-    for (const boot of await boots.list({ xname, limit: bootsLookedAt })) {
+    const newest = await boots.list({ xname, limit: bootsLookedAt });
+    const current = newest.some(cameUp) ? undefined : await boots.current(xname);
+    if (current !== undefined && !newest.some(({ id }) => id === current.id)) newest.push(current);
+    for (const boot of newest) {
       const up = cameUp(boot);
       if (boot.imageId !== undefined) {
         use(boot.imageId, up ? `${xname} runs it` : `${xname} was given it at boot ${boot.id.slice(0, 8)}`);

@@ -1,0 +1,20 @@
+import type { HistoryKind } from "../../artifact/index.ts";
+import { clock } from "../../lib/clock.ts";
+import { endBoots, endEvents } from "../../telemetry/index.ts";
+import type { House } from "../open.ts";
+
+/** Ends what is old of boots and events, or only counts it. */
+export async function endHistory(
+  { db, accesses, sessions, entries, retention }: House,
+  { carryOut, signal }: { readonly carryOut: boolean; readonly signal?: AbortSignal },
+): Promise<Record<HistoryKind, number>> {
+  const daysAgo = (days: number) => new Date(clock.now().getTime() - days * 86_400_000);
+  const before = daysAgo(retention.bootDays);
+  const kept = [...new Set((await entries.list()).map(({ referralToken }) => referralToken))];
+  return {
+    boot: await endBoots(db, { before, carryOut, signal, keepLast: retention.keepBoots }),
+    "boot token": await sessions.endTokens(before, { kept, carryOut }),
+    "boot access": await accesses.end(before, { carryOut }),
+    event: await endEvents(db, { before: daysAgo(retention.eventDays), carryOut, signal }),
+  };
+}
