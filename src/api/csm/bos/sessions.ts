@@ -16,7 +16,6 @@ import {
 import { streamList } from "../../json-stream.ts";
 import { answer, operation, type Operation } from "../../service.ts";
 import { sessionCreateSchema, sessionsQuerySchema, sessionUpdateSchema } from "./schema.ts";
-import { refuseTenant, tenantOf } from "./tenant.ts";
 
 export interface SessionsParts {
   readonly sessions: SessionStore;
@@ -39,8 +38,7 @@ export function sessionOperations(parts: SessionsParts): Operation[] {
       method: "POST",
       path,
       body: sessionCreateSchema,
-      run: async ({ body, header }) => {
-        refuseTenant(header);
+      run: async ({ body }) => {
         await requirePossible(parts, body);
         const session = await sessions.createSession({ ...body, options: {} });
         wake();
@@ -52,10 +50,9 @@ export function sessionOperations(parts: SessionsParts): Operation[] {
       method: "GET",
       path,
       query: sessionsQuerySchema,
-      run: async ({ query, header }) =>
+      run: async ({ query }) =>
         streamList(
-          async (page) =>
-            tenantOf(header) === undefined ? sessions.listSessions({ ...toFilter(query), ...page }) : [],
+          async (page) => sessions.listSessions({ ...toFilter(query), ...page }),
           ({ name }) => name,
           printSession,
         ),
@@ -65,8 +62,7 @@ export function sessionOperations(parts: SessionsParts): Operation[] {
       method: "DELETE",
       path,
       query: sessionsQuerySchema,
-      run: async ({ query, header }) => {
-        refuseTenant(header);
+      run: async ({ query }) => {
         // Those that are under way go only when they are asked for.
         await sessions.removeSessions({ ...toFilter(query), status: query.status ?? "complete" });
         return answer(204);
@@ -77,10 +73,10 @@ export function sessionOperations(parts: SessionsParts): Operation[] {
 }
 
 function singleOperations({ sessions }: SessionsParts): Operation[] {
-  type Asked = { params: Readonly<Record<string, string>>; header: (name: string) => string | undefined };
-  const find = async ({ params, header }: Asked): Promise<Session> => {
+  type Asked = { params: Readonly<Record<string, string>> };
+  const find = async ({ params }: Asked): Promise<Session> => {
     const name = params["session_id"] ?? "";
-    const session = tenantOf(header) === undefined ? await sessions.getSession(name) : undefined;
+    const session = await sessions.getSession(name);
     if (session === undefined) throw new NetkilnError("not_found", `Session '${name}' could not be found`);
     return session;
   };

@@ -14,7 +14,6 @@ import {
 import { streamList } from "../../json-stream.ts";
 import { answer, operation, type Operation } from "../../service.ts";
 import { templatePatchSchema, templateSchema, type WireTemplate, type WireTemplatePatch } from "./schema.ts";
-import { refuseTenant, tenantOf } from "./tenant.ts";
 
 export interface TemplatesParts {
   readonly sessions: SessionStore;
@@ -26,11 +25,11 @@ export interface TemplatesParts {
 const path = "/v2/sessiontemplates";
 
 export function templateOperations({ sessions, bootOptions, findBootable }: TemplatesParts): Operation[] {
-  type Asked = { params: Readonly<Record<string, string>>; header: (name: string) => string | undefined };
+  type Asked = { params: Readonly<Record<string, string>> };
   const nameOf = ({ params }: Asked) => params["session_template_id"] ?? "";
   const missing = (name: string) => new NetkilnError("not_found", `Session template '${name}' could not be found`);
   const find = async (asked: Asked): Promise<SessionTemplate> => {
-    const template = tenantOf(asked.header) === undefined ? await sessions.getTemplate(nameOf(asked)) : undefined;
+    const template = await sessions.getTemplate(nameOf(asked));
     if (template === undefined) throw missing(nameOf(asked));
     return template;
   };
@@ -45,9 +44,9 @@ export function templateOperations({ sessions, bootOptions, findBootable }: Temp
       id: "get_v2_sessiontemplates",
       method: "GET",
       path,
-      run: async ({ header }) =>
+      run: async () =>
         streamList(
-          async (page) => (tenantOf(header) === undefined ? sessions.listTemplates(page) : []),
+          async (page) => sessions.listTemplates(page),
           ({ name }) => name,
           print,
         ),
@@ -64,7 +63,6 @@ export function templateOperations({ sessions, bootOptions, findBootable }: Temp
       path: `${path}/{session_template_id}`,
       body: templateSchema,
       run: async (asked) => {
-        refuseTenant(asked.header);
         const name = parseAs(nameSchema, nameOf(asked), "the template's name");
         return keep(toTemplate(name, asked.body));
       },
