@@ -17,18 +17,25 @@ const smallLayer = 1 << 20;
 
 /**
  * Makes a squashfs image of a tree in a folder. The contents of each layer are compressed once and kept, whatever trees
- * the layer is in: an image is put together of what is there, so a small change costs a copy and new tables.
+ * the layer is in: an image is put together of what is there, so a small change costs a copy and new tables. `planned`
+ * is called when what is left is done elsewhere than in this thread, or much of it.
  */
-export async function packSquashfs(view: TreeView, folder: string, work: Work): Promise<{ file: string } & Digests> {
+export async function packSquashfs(
+  view: TreeView,
+  folder: string,
+  work: Work,
+  planned: () => void,
+): Promise<{ file: string } & Digests> {
   const { context, plan, journal, signal } = work;
   const { squashfsLevel: level } = context.settings;
   const packs = [];
-  for (const layer of view.layers) packs.push(readPack(await keepContent(layer, level, work), context));
+  for (const layer of view.layers) packs.push(readPack(await keepContent(layer, level, work, planned), context));
   const file = join(folder, "rootfs");
   const digests = await writeSquashfs(imageEntries(view.root), packs, file, {
     epoch: plan.inherited.epoch,
     level,
     signal,
+    planned,
   });
   const from = countOf(packs.length, "layer");
   journal.line(`squashfs of ${digests.size} bytes, put together of the contents of ${from}`);
@@ -36,11 +43,11 @@ export async function packSquashfs(view: TreeView, folder: string, work: Work): 
 }
 
 /** Returns the digest of the content pack of a layer. */
-async function keepContent(layer: TreeView["layers"][number], level: number, work: Work) {
+async function keepContent(layer: TreeView["layers"][number], level: number, work: Work, planned: () => void) {
   const { blobs } = work.context;
   const { sha256 } = await keepOfLayer("content", layer.diffId, work, async (folder) => {
     const pack = join(folder, "pack");
-    await storeContents(contentsOf(layer), pack, level, work);
+    await storeContents(contentsOf(layer), { pack, level, planned }, work);
     return blobs.putFile(pack);
   });
   return sha256;
@@ -48,14 +55,14 @@ async function keepContent(layer: TreeView["layers"][number], level: number, wor
 
 async function storeContents(
   files: readonly ContentFile[],
-  pack: string,
-  level: number,
+  { pack, level, planned }: { readonly pack: string; readonly level: number; readonly planned: () => void },
   { signal }: Pick<Work, "signal">,
 ): Promise<void> {
   if (files.reduce((sum, { size }) => sum + size, 0) <= smallLayer) {
     await packContent(files, pack, { level });
     return;
   }
+  planned();
   const input = JSON.stringify({ files, pack, level });
   await run([process.execPath, program], { name: "pack-content", input, signal });
 }

@@ -13,7 +13,7 @@ import { makeVerity } from "./output/verity.ts";
 import { packSquashfs } from "./pack-squashfs.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import type { OutputKind, Planned, StepResult } from "./types.ts";
-import type { LazyView } from "./view-tree.ts";
+import type { LazyView, ViewInTurns } from "./view-tree.ts";
 import { sandboxOf, streamedRun, together, type StreamedRun, type Tree, type Work } from "./work.ts";
 
 /** What packing leaves: the files of the image but for its manifest. */
@@ -24,11 +24,11 @@ export interface Packed {
 }
 
 /** Makes every form of the tree that the plan names, the boot files beside the root. */
-export async function pack(tree: Tree, view: LazyView, work: Work): Promise<Packed> {
+export async function pack(tree: Tree, views: ViewInTurns, work: Work): Promise<Packed> {
   const [roots, boot] = await together(
     work,
-    (part) => packRoots(tree, view, part),
-    (part) => packBoot(tree, view, part),
+    (part) => packRoots(tree, views, part).finally(views.planned),
+    (part) => packBoot(tree, views.others, part),
   );
   return { ...roots, artifacts: { ...roots.artifacts, ...boot } };
 }
@@ -36,11 +36,11 @@ export async function pack(tree: Tree, view: LazyView, work: Work): Promise<Pack
 type MakeFile = (sandbox: Sandbox, options: StreamedRun) => Promise<string | ({ readonly file: string } & Digests)>;
 
 /** One after the other: each of them uses every processor. */
-async function packRoots(tree: Tree, view: LazyView, work: Work): Promise<Packed> {
+async function packRoots(tree: Tree, { root, planned }: ViewInTurns, work: Work): Promise<Packed> {
   const { plan, context, request } = work;
   const { epoch, arch } = plan.inherited;
   const makers: Partial<Record<OutputKind, MakeFile>> = {
-    rootfs: async ({ work: folder }) => packSquashfs(await view(), folder, work),
+    rootfs: async ({ work: folder }) => packSquashfs(await root(), folder, work, planned),
     erofs: async (sandbox, options) =>
       packErofs(sandbox, { compression: await erofsCompression(), content: tree.chain, epoch }, options),
     "cpio.gz": (sandbox, options) => packCpio(sandbox, "gz", epoch, options),
@@ -48,8 +48,9 @@ async function packRoots(tree: Tree, view: LazyView, work: Work): Promise<Packed
   };
   const artifacts: Partial<Record<OutputKind, Digests>> = {};
   for (const [kind, make] of Object.entries(makers) as [OutputKind, MakeFile][]) {
-    const planned = plan.outputs[kind];
-    if (planned !== undefined) artifacts[kind] = await keepFile(planned, tree, work, make);
+    const step = plan.outputs[kind];
+    if (step !== undefined) artifacts[kind] = await keepFile(step, tree, work, make);
+    planned();
   }
   const { verity, oci } = plan.outputs;
   if (oci !== undefined) {

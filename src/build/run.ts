@@ -16,7 +16,7 @@ import { publish } from "./publish.ts";
 import { imageBelow, rootTraits } from "./steps.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import type { ImageRequest, StepResult } from "./types.ts";
-import { lazyView, type LazyView } from "./view-tree.ts";
+import { viewInTurns, type LazyView } from "./view-tree.ts";
 import { sandboxOf, together, type BuildContext, type Tree, type Work } from "./work.ts";
 
 /**
@@ -35,16 +35,16 @@ export async function runBuild(
   const work: Work = { id, request, plan, journal, context, signal };
   try {
     const tree = await makeTree(work);
-    const view = lazyView(tree, work);
+    const views = viewInTurns(tree, work);
     const [[gate, inventory], packed] = await together(
       work,
       (part) =>
         together(
           part,
-          (checking) => passGate(tree, view, checking),
-          (listing) => describeTree(tree, view, listing),
+          (checking) => passGate(tree, views.others, checking),
+          (listing) => describeTree(tree, views.others, listing),
         ),
-      (part) => pack(tree, view, part),
+      (part) => pack(tree, views, part),
     );
     return await publish(tree, { gate, inventory, packed }, work);
   } catch (error) {

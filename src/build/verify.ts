@@ -16,7 +16,7 @@ import { migrations, openStepStore } from "./store.ts";
 import { digestLayer } from "./tree/archive.ts";
 import { differingFiles } from "./tree/compare.ts";
 import type { BuildPlan, Comparison, Foundation, ImageRequest } from "./types.ts";
-import { lazyView } from "./view-tree.ts";
+import { viewInTurns } from "./view-tree.ts";
 import type { BuildContext, Tree, Work } from "./work.ts";
 
 /**
@@ -39,7 +39,7 @@ export async function verifyImage(
       try {
         const work: Work = { id, request, plan, journal, context: fresh, signal };
         const tree = await makeTree(work);
-        const packed = await pack(tree, lazyView(tree, work), work);
+        const packed = await pack(tree, viewInTurns(tree, work), work);
         return await compare(image, tree, packed, { plan, again: fresh, context });
       } finally {
         await journal.close();

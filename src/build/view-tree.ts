@@ -19,9 +19,25 @@ export type ViewedLayer = ListedLayer & { readonly diffId: string };
 /** Worked out when somebody first asks. */
 export type LazyView = () => Promise<TreeView>;
 
-export function lazyView(tree: Pick<Tree, "layers">, work: Work): LazyView {
+function lazyView(tree: Pick<Tree, "layers">, work: Work): LazyView {
   let view: Promise<TreeView> | undefined;
   return () => (view ??= viewTree(tree, work));
+}
+
+/** The view of a tree for all that look at it at once, which have one thread among them. */
+export interface ViewInTurns {
+  /** For the root image, whose turn comes first: what takes longest of a small change, its writing, is done elsewhere. */
+  readonly root: LazyView;
+  /** To be called when the root image does not need this thread any more, or not for a while. */
+  readonly planned: () => void;
+  /** For everybody else, from then on. */
+  readonly others: LazyView;
+}
+
+export function viewInTurns(tree: Pick<Tree, "layers">, work: Work): ViewInTurns {
+  const root = lazyView(tree, work);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { root, planned: resolve, others: () => promise.then(root) };
 }
 
 /** By the listings of the layers, each of which is made once. */

@@ -10,4 +10,4 @@ export type { CommandOutcome } from "./resolve/command.ts";
 export type { CheckResult, Verdict } from "./verdict.ts";
 
 /** Part of the key under which a verdict is kept: changes whenever the same tree and checks may come to another one. */
-export const engineVersion = "2";
+export const engineVersion = "3";

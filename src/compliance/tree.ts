@@ -49,7 +49,7 @@ export interface TreeReader {
  * Bytes of one file that are read into memory, at once: whoever reads does nothing else meanwhile. sysctl.d, units,
  * passwd and dpkg's status are far below.
  */
-export const readLimit = 16 * 1024 * 1024;
+export const readLimit = 64 * 1024 * 1024;
 
 export function typeOf(found: Omit<FileStats, "mode" | "uid" | "gid" | "size">): FileType {
   if (found.isFile()) return "file";

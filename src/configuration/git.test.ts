@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, type AddressInfo, type Socket } from "node:net";
@@ -148,4 +148,21 @@ test("a folder that becomes a repository of its own counts as one from then on",
   const own = (await run(["git", "-C", inner, "rev-parse", "HEAD"], { env })).stdout.trim();
   assert.equal(await git.resolve(inner, { branch: "HEAD" }), own);
   assert.equal(await git.read(inner, own, "site.yml"), "outer\n");
+});
+
+test("a link that comes to lead elsewhere is followed", async () => {
+  const link = join(repository, "current");
+  await mkdir(join(repository, "other"));
+  await writeFile(join(repository, "other/site.yml"), "other\n");
+  const commitId = await commit("other", 1_700_000_400);
+  await symlink("ansible", link);
+  assert.equal(
+    await git.read(link, commitId, "site.yml"),
+    await readFile(join(repository, "ansible/site.yml"), "utf8"),
+  );
+  await rm(link);
+  await symlink("other", link);
+  await writeFile(join(repository, "other/new.yml"), "new\n");
+  const next = await commit("next", 1_700_000_500);
+  assert.equal(await git.read(link, next, "site.yml"), "other\n");
 });

@@ -83,7 +83,6 @@ export function openGitStore(
   const { timeoutMs = remoteTimeoutMs, loginFor = async () => undefined, servedFrom = () => undefined } = options;
   const fetches = new SingleFlight<Place>();
   const openLocal = localPlaces();
-  const searches = new SingleFlight<string | undefined>();
 
   const open = async (wanted: string, fresh: boolean): Promise<Place> => {
     const url = servedFrom(wanted) ?? wanted;
@@ -124,10 +123,7 @@ export function openGitStore(
     },
     resolve: async (url, reference) => {
       const place = await open(url, "branch" in reference);
-      // The layers of a configuration mostly name one branch of one repository, and all ask at once.
-      const found = await searches.run(`${place.directory}\0${JSON.stringify(reference)}`, () =>
-        findCommit(place, reference),
-      );
+      const found = await findCommit(place, reference);
       // A commit that a mirror lacks may be newer than its last fetch.
       const commit = found ?? (await findCommit(await open(url, true), reference));
       if (commit !== undefined) return commit;
@@ -191,11 +187,13 @@ function localPlaces(): (url: string, path: string) => Promise<Place> {
 
 /** Tells repositories apart in which a folder may be; undefined where git has to look itself, as in bare ones. */
 async function nearestRepository(path: string): Promise<string | undefined> {
-  for (let folder = await realpath(path); ; folder = dirname(folder)) {
+  // A link may come to lead to another folder.
+  const place = await realpath(path).catch(() => undefined);
+  for (let folder = place; folder !== undefined; folder = folder === "/" ? undefined : dirname(folder)) {
     const found = await stat(join(folder, ".git"), { bigint: true }).catch(() => undefined);
-    if (found !== undefined) return [folder, found.dev, found.ino].join(" ");
-    if (folder === dirname(folder)) return undefined;
+    if (found !== undefined) return [place, found.dev, found.ino].join(" ");
   }
+  return undefined;
 }
 
 async function askPlace(url: string, path: string): Promise<Place> {

@@ -1,5 +1,5 @@
 import { clock, timestamp } from "../lib/clock.ts";
-import { sql, watchChanges, type ChangeWatch, type Database, type Migration } from "../lib/db.ts";
+import { prepareRead, sql, watchChanges, type ChangeWatch, type Database, type Migration } from "../lib/db.ts";
 import type { ErrorRecord } from "../lib/errors.ts";
 import { isKnownDead } from "../lib/process.ts";
 
@@ -81,6 +81,7 @@ export function openJobStore(database: Database): JobStore {
   const owned = (id: string, owner: string) =>
     db.updateTable("job").where("id", "=", id).where("owner", "=", owner).where("state", "=", "active");
 
+  const unfinished = prepareRead(database, "select 1 from job where kind = ? and state in ('ready', 'active') limit 1");
   const freeAbandoned = async (kind: string) => {
     const active = await db
       .selectFrom("job")
@@ -116,6 +117,8 @@ export function openJobStore(database: Database): JobStore {
         .execute();
     },
     claim: async (kind, owner) => {
+      // Workers ask whenever something has changed, and even an update of nothing takes the lock that writers need.
+      if (unfinished(kind).length === 0) return undefined;
       await freeAbandoned(kind);
       const oldest = db
         .selectFrom("job")

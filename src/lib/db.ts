@@ -118,11 +118,13 @@ export function watchChanges(db: Database): ChangeWatch {
   let seen = look();
   return {
     next: async (atMostMs, signal) => {
-      const deadline = clock.now().getTime() + atMostMs;
+      // The time of day may be set back meanwhile.
+      const deadline = performance.now() + atMostMs;
       for (;;) {
         await clock.sleep(lookMs, signal).catch(() => undefined);
+        if (signal?.aborted === true) return;
         const count = look();
-        if (count === seen && signal?.aborted !== true && clock.now().getTime() < deadline) continue;
+        if (count === seen && performance.now() < deadline) continue;
         seen = count;
         return;
       }

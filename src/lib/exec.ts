@@ -54,6 +54,8 @@ function environmentOf(argv: Argv): Readonly<Record<string, string>> {
 }
 
 const keptLines = 60;
+/** Characters of a program that nobody set a limit for. */
+const usualMaxOutput = 100_000_000;
 
 /**
  * Runs a program to its end. The kernel kills it when this process dies (PR_SET_PDEATHSIG through setpriv),
@@ -87,7 +89,7 @@ export async function run(argv: Argv, options: RunOptions = {}): Promise<RunResu
     }),
     ...(options.signal !== undefined && { cancelSignal: options.signal }),
     ...(options.timeoutMs !== undefined && { timeout: options.timeoutMs }),
-    ...(options.maxOutput !== undefined && { maxBuffer: options.maxOutput }),
+    maxBuffer: options.maxOutput ?? usualMaxOutput,
     // A sandbox holds back SIGTERM while its command runs; everything we start can be killed at any moment.
     killSignal: "SIGKILL",
   } as const);
@@ -97,7 +99,10 @@ export async function run(argv: Argv, options: RunOptions = {}): Promise<RunResu
   const stderr = typeof result.stderr === "string" ? result.stderr : "";
   const output = streaming ? kept : `${stdout}\n${stderr}`.split("\n").filter((line) => line !== "");
   if (result.isMaxBuffer) {
-    throw new NetkilnError("work_failed", `${name} printed more than ${options.maxOutput} characters and was ended`);
+    throw new NetkilnError(
+      "work_failed",
+      `${name} printed more than ${options.maxOutput ?? usualMaxOutput} characters and was ended`,
+    );
   }
   if (result.exitCode === undefined && !result.timedOut) {
     throw new NetkilnError("work_failed", `${name} was ended by ${result.signal ?? "an unknown cause"}`, {

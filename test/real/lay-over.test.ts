@@ -21,9 +21,15 @@ before(async () => {
   await writeFile(join(tree, "etc/old"), "old\n");
   await chown(join(tree, "etc/private"), 7, 8);
   await chmod(join(tree, "etc/private"), 0o2750);
+  await mkdir(join(tree, "srv/größe"), { recursive: true });
+  await chmod(join(tree, "srv/größe"), 0o700);
+  await symlink("größe", join(tree, "srv/maß"));
   await run(["setfattr", "-n", "user.site", "-v", "own", join(tree, "usr/lib/site")]);
 });
 after(() => rm(root, { recursive: true, force: true }));
+
+/** Listings have paths as bytes. */
+const inText = (line: string) => Buffer.from(line, "latin1").toString("utf8");
 
 /** The layer that these files make, as lines of path, kind, mode and owner; and whether tar had to unpack them. */
 async function layOverTree(files: readonly string[]): Promise<{ lines: string[]; mounted: boolean; xattrs: string[] }> {
@@ -83,6 +89,13 @@ test("links to folders are followed, and attributes of folders kept, with the tr
     xattrs: ["usr/lib/site"],
   });
   assert.deepEqual((await layOverTree(["usr/lib/site/new"])).xattrs, ["usr/lib/site"]);
+});
+
+test("so it is with names that are not plain English", async () => {
+  const { lines, mounted } = await layOverTree(["srv/größe/x"]);
+  assert.deepEqual([lines.map(inText)[2], mounted], ["srv/größe folder 700 0:0", false]);
+  const linked = await layOverTree(["srv/maß/x"]);
+  assert.deepEqual([linked.lines.map(inText).at(-1), linked.mounted], ["srv/größe/x file 640 0:0", true]);
 });
 
 test("a file does not take the place of a folder with something in it", async () => {

@@ -15,13 +15,15 @@ const querySchema = z.object({
 
 /** What happened, oldest first; asking again with the last id goes on where one stopped, however long ago. */
 export function registerEvents(app: FastifyInstance, { events }: { readonly events: EventStore }): void {
-  app.get("/apis/netkiln/v1/events", { config: { query: querySchema } }, async ({ query }) => {
+  app.get("/apis/netkiln/v1/events", { config: { query: querySchema } }, async ({ query }, reply) => {
     const { wait, ...wanted } = parseAs(querySchema, query, "the query");
     const deadline = clock.now().getTime() + wait * 1000;
     const changes = events.changes();
+    const gone = new AbortController();
+    reply.raw.once("close", () => gone.abort());
     let items = await events.list(wanted);
-    while (items.length === 0 && clock.now().getTime() < deadline) {
-      await changes.next(deadline - clock.now().getTime());
+    while (items.length === 0 && clock.now().getTime() < deadline && !gone.signal.aborted) {
+      await changes.next(deadline - clock.now().getTime(), gone.signal);
       items = await events.list(wanted);
     }
     return { items, next: items.at(-1)?.id ?? wanted.after };

@@ -2,25 +2,25 @@ import { chmod, chown, mkdir, readdir, rename } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { run, type RunOptions } from "../../lib/exec.ts";
 import { runInSandbox, treeMountPoint, type Sandbox } from "../sandbox/sandbox.ts";
-import { toText } from "../tree/byte-paths.ts";
+import { toBytePath, toText } from "../tree/byte-paths.ts";
 import type { Found, Stack } from "../tree/stack.ts";
 import { readXattrsOf, xattrsOfTree } from "../tree/xattrs.ts";
 
 type Changing = Sandbox & { readonly changes: { readonly kind: "keep" } };
 
 /**
- * Lays files over a tree, which is that of the sandbox, as root's; `stage` puts them into a folder. Folders that the tree has keep
- * their owner and mode, and links to folders (/lib -> usr/lib) are followed, not replaced. Nothing else may have changed
- * the tree yet.
+ * Lays files over a tree, which is that of the sandbox, as root's. Folders that the tree has keep their owner and mode,
+ * and links to folders (/lib -> usr/lib) are followed, not replaced. `put` writes the files into the layer, which is
+ * empty; where they cannot stay as they are there, the tree is mounted and tar lays them over it.
  */
 export async function layOver(
-  stage: (folder: string) => Promise<void>,
+  put: (folder: string) => Promise<void>,
   sandbox: Changing,
   tree: Stack,
   options: RunOptions,
 ): Promise<void> {
   const { upper } = sandbox.changes;
-  await stage(upper);
+  await put(upper);
   const folders = await plainFolders(upper, tree);
   if (folders === undefined) return layOverMounted(sandbox, options);
   for (const [path, { stats }] of folders) {
@@ -39,7 +39,7 @@ async function plainFolders(upper: string, tree: Stack): Promise<ReadonlyMap<str
   const folders = new Map<string, Found>();
   for (const entry of await readdir(upper, { recursive: true, withFileTypes: true })) {
     const path = relative(upper, join(entry.parentPath, entry.name));
-    const found = await tree.topmost(path);
+    const found = await tree.topmost(toBytePath(path));
     if (found === undefined) continue;
     if (found.stats.isDirectory() !== entry.isDirectory()) return undefined;
     if (entry.isDirectory()) folders.set(path, found);

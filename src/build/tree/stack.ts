@@ -89,7 +89,7 @@ async function findOpaqueFolders(layers: readonly string[], opaque: OpaqueFolder
   for (const layer of layers) {
     const known = opaque(layer);
     if (known === undefined) unknown.push(layer);
-    for (const path of known ?? []) found.add(`${toBytePath(layer)}/${path}`);
+    for (const path of known ?? []) found.add(path === "" ? toBytePath(layer) : `${toBytePath(layer)}/${path}`);
   }
   if (unknown.length === 0) return found;
   for (const [path, xattrs] of await readXattrs(...unknown)) if (isOpaque(xattrs)) found.add(path);

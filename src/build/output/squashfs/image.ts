@@ -35,6 +35,8 @@ export interface ImageOptions {
   /** Of zstd, for the metadata; the packs should have been made with the same. */
   readonly level: number;
   readonly signal?: AbortSignal;
+  /** Called when only the writing is left. */
+  readonly planned?: () => void;
 }
 
 /**
@@ -65,6 +67,7 @@ export async function writeSquashfs(
     ...placed.stretches,
     { bytes: Buffer.concat([tables.bytes, padding]) },
   ];
+  options.planned?.();
   return writeParts({ output, parts }, options.signal);
 }
 
