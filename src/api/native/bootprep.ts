@@ -96,13 +96,13 @@ async function makePlan(body: unknown, parts: BootprepParts) {
     },
   });
   // Also before a run: a mistake in what the images are made of is told before anything has changed.
-  const builds = await parts.planImages(plan);
+  const [builds, uncommitted] = await Promise.all([parts.planImages(plan), parts.uncommitted(plan)]);
   return {
     file: request.file,
     plan,
     builds,
     warnings: [...warnings, ...plan.warnings],
-    uncommitted: await parts.uncommitted(plan),
+    uncommitted,
   };
 }
 
