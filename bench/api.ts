@@ -123,6 +123,12 @@ async function fill(api: Api): Promise<void> {
       params: `console=ttyS0,115200 ip=dhcp root=live:http://127.0.0.1/images/${n}/rootfs rd.number=${n}`,
     }),
   );
+  await api.send("PUT", `${bss}/bootparameters`, {
+    hosts: ["Compute", "Application"],
+    kernel: "http://127.0.0.1/images/role/kernel",
+    initrd: "http://127.0.0.1/images/role/initrd",
+    params: "console=ttyS0,115200 ip=dhcp root=live:http://127.0.0.1/images/role/rootfs",
+  });
   // CFS takes its components over from the inventory by and by.
   const last = `/apis/cfs/v3/components/${xnames.at(-1)}`;
   await waitUntil(120, () => api.send("GET", last).then(Boolean, () => false));
@@ -208,67 +214,101 @@ function peakMiB(pid: number): number {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) / 1024;
 }
 
-interface Load {
-  readonly perSecond: number;
-  /** Processor time of the server for a request, microseconds. */
-  readonly cpu: number;
-}
+/** Nodes that ask before those that are counted, so that it is not measured how soon Node compiles. */
+const warmingNodes = 10_000;
 
 /**
- * Boot scripts of the node door: the first ones of all nodes, and those of nodes that ask again; and nginx, with one
- * process, that sends a file of the same size. As client and server share the processors, what is compared is the
- * processor time that the server takes for a request.
+ * Boot scripts of the node door; and nginx, with one process, that sends a file of the same size. As client and server
+ * share the processors, what is compared is the processor time that the server takes for a request.
  */
 async function measureScripts(server: TestServer) {
+  const first = (name: string) => `/boot/v1/bootscript?name=${name}`;
+  // A retry belongs to the boot before it: nothing is written for it.
+  const again = (name: string) => `${first(name)}&retry=1`;
   const names = xnames.slice(0, sizes.entries);
-  const path = (name: string) => `/boot/v1/bootscript?name=${name}`;
-  const script = await (await fetch(`${server.nodeDoor}${path(names[0] ?? "")}`)).text();
+  const ofRole = xnames.slice(sizes.entries, sizes.entries + warmingNodes);
+  const script = await (await fetch(`${server.nodeDoor}${first(xnames.at(-1) ?? "")}`)).text();
   const rows: Record<string, Load> = {};
   await inFolder(async (folder) => {
     const nginx = await startNginx(folder, script);
+    const each = (nodes: readonly string[], path: (name: string) => string, rest: "repeat" | "stop") =>
+      load(server.nodeDoor, server.pid, writeTurns(folder, shuffled(nodes).map(path), rest));
     try {
-      const first = join(folder, "first.lua");
-      writeFileSync(first, turnsOf(names.map(path)));
-      const again = join(folder, "again.lua");
-      writeFileSync(again, turnsOf(names.map((name) => `${path(name)}&retry=1`)));
-      // Each of these begins a boot, which is written down before the answer; a retry belongs to the boot before it.
-      rows["cold"] = load(server.nodeDoor, server.pid, first);
-      rows["cached"] = load(`${server.nodeDoor}${path(names[0] ?? "")}&retry=1`, server.pid);
-      rows["cached, in turn"] = load(server.nodeDoor, server.pid, again);
+      // The scripts of the first two rows are worked out; those of the first three begin boots, which are written down.
+      rows["first of each node, of its role"] = each(ofRole, first, "stop");
+      rows["first of each node, its own"] = each(names, first, "stop");
+      rows["one more boot of each node"] = each(names, first, "stop");
+      rows["the same node again"] = load(`${server.nodeDoor}${again(names[0] ?? "")}`, server.pid);
+      rows["all nodes again, in turn"] = each(names, again, "repeat");
       rows["nginx"] = load(`${nginx.url}/script`, nginx.pid);
     } finally {
       await nginx.stop();
     }
   });
-  for (const [name, { perSecond, cpu }] of Object.entries(rows)) {
+  const against = (name: string) => (rows["nginx"]?.cpu ?? 0) / (rows[name]?.cpu ?? Infinity);
+  for (const [name, { requests, seconds, cpu }] of Object.entries(rows)) {
+    const perSecond = Math.round(requests / seconds);
     console.log(
-      `boot script, ${name.padEnd(16)} ${Math.round(perSecond)} requests/s, ${cpu.toFixed(1)} us of CPU each`,
+      `boot script, ${name.padEnd(32)} ${String(requests).padStart(7)} requests, ${String(perSecond).padStart(6)}/s, ` +
+        `${cpu.toFixed(1).padStart(5)} us of CPU each: ${against(name).toFixed(2)} of nginx`,
     );
   }
-  const against = (name: string) => round((rows["nginx"]?.cpu ?? 0) / (rows[name]?.cpu ?? Infinity));
+  const cold = round(against("first of each node, its own"));
+  const cached = round(Math.min(against("the same node again"), against("all nodes again, in turn")));
   return {
-    bootscript_vs_nginx: Math.min(against("cold"), against("cached")),
-    bootscript_cold_vs_nginx: against("cold"),
-    bootscript_cached_vs_nginx: against("cached"),
+    bootscript_vs_nginx: Math.min(cold, cached),
+    bootscript_cold_vs_nginx: cold,
+    bootscript_cached_vs_nginx: cached,
   };
 }
 
-const loadSeconds = 5;
+interface Load {
+  readonly requests: number;
+  readonly seconds: number;
+  /** Processor time of the server for a request, microseconds. */
+  readonly cpu: number;
+}
 
-/** With wrk: one thread, 64 connections. `script` chooses the paths. */
+const loadSeconds = 5;
+const connections = 64;
+
+/** With wrk, on one thread. `script` chooses the paths, and may end it before its time. */
 function load(url: string, pid: number, script?: string): Load {
   const before = treeCpu(pid);
+  const began = performance.now();
   const more = script === undefined ? [] : ["-s", script];
-  const text = execFileSync("wrk", ["-t1", "-c64", `-d${loadSeconds}s`, ...more, url], { encoding: "utf8" });
+  const text = execFileSync("wrk", ["-t1", `-c${connections}`, `-d${loadSeconds}s`, ...more, url], {
+    encoding: "utf8",
+  });
+  const seconds = (performance.now() - began) / 1000;
   const used = treeCpu(pid) - before;
   const requests = Number(/(\d+) requests in/.exec(text)?.[1] ?? 0);
   if (requests === 0 || /Non-2xx/.test(text)) throw new Error(`${url} does not answer: ${text}`);
-  return { perSecond: requests / loadSeconds, cpu: (used / requests) * 1e6 };
+  return { requests, seconds, cpu: (used / requests) * 1e6 };
 }
 
-function turnsOf(paths: readonly string[]): string {
+/** For wrk: asks for these one after the other, then from the beginning or not at all. */
+function writeTurns(folder: string, paths: readonly string[], rest: "repeat" | "stop"): string {
+  const file = join(folder, "turns.lua");
+  const request = `request = function()\n  n = n % #paths + 1\n  return wrk.format("GET", paths[n])\nend\n`;
+  // wrk itself would go on to its time. When so many are answered, the other connections have asked for the last ones.
+  const enough = paths.length - 2 * connections;
+  const response = `response = function(status)
+  if status ~= 200 then print("Non-2xx") os.exit(1) end
+  done = done + 1
+  if done == ${enough} then print(done .. " requests in all") os.exit(0) end\nend\n`;
   const list = paths.map((path) => `"${path}"`).join(",\n");
-  return `local paths = {\n${list}}\nlocal n = 0\nrequest = function()\n  n = n % #paths + 1\n  return wrk.format("GET", paths[n])\nend\n`;
+  writeFileSync(file, `local paths = {\n${list}}\nlocal n, done = 0, 0\n${request}${rest === "stop" ? response : ""}`);
+  return file;
+}
+
+/** Nodes do not ask in the order of their names. By the same numbers each time (Park and Miller's generator). */
+function shuffled(names: readonly string[]): string[] {
+  let state = 1;
+  return names
+    .map((name) => ({ name, place: (state = (state * 48_271) % 2_147_483_647) }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ name }) => name);
 }
 
 async function startNginx(folder: string, text: string) {

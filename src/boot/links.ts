@@ -13,7 +13,7 @@ export function artifactOfFile(file: string): ArtifactName | undefined {
   return Object.hasOwn(artifacts, file) ? artifacts[file] : undefined;
 }
 
-function isS3(link: string): boolean {
+export function isS3(link: string): boolean {
   return /^s3:/i.test(link);
 }
 
@@ -35,9 +35,8 @@ export function imageOfLink(link: string): string | undefined {
 
 export type FindImage = (id: string) => Promise<Image | undefined>;
 
-/** Why there is nothing behind a link, in words; undefined for a good one, and for all that are not s3. */
+/** Why there is nothing behind an s3 link, in words; undefined for a good one. */
 export async function whyNothing(link: string, findImage: FindImage): Promise<string | undefined> {
-  if (!isS3(link)) return undefined;
   const named = fileOfLink(link);
   if (named === undefined) return `${link} is no link to a file of an image (s3://boot-images/IMAGE/FILE)`;
   const image = await findImage(named.image);

@@ -27,7 +27,7 @@ export interface Resolution {
 
 export interface ResolveStores {
   readonly nodes: Pick<NodeFinder, "find">;
-  readonly entries: Pick<BootEntryStore, "among" | "hasUnknown">;
+  readonly entries: Pick<BootEntryStore, "at" | "hasUnknown">;
 }
 
 /**
@@ -75,11 +75,10 @@ function entryOfNode(
     ...(blocked ? [] : [{ key: { kind: "host", name: defaultTag } as const, what: `those of ${defaultTag}` }]),
   ];
   const places = [...own, ...shared];
-  const found = entries.among(places.map(({ key }) => key));
   const passed: string[] = [];
   const fits = { node, unknown: false, asksArch: false };
   for (const { key, what } of places) {
-    const entry = found.find(({ kind, name }) => kind === key.kind && name === key.name);
+    const entry = entries.at(key);
     if (entry === undefined) continue;
     if (entry.kernel !== "") return { ...fits, entry, because: `${node.xname} gets ${what}${passed.join("")}` };
     passed.push(`; ${what} name no kernel`);
@@ -113,8 +112,8 @@ function entryOfUnknown(
   if (arch === undefined)
     return { ...none, because: `${usual.because}; its architecture is asked for`, asksArch: true };
   const tag = `${unknownPrefix}${arch}`;
-  const entry = entries.among([{ kind: "host", name: tag }]).find(({ kernel }) => kernel !== "");
-  if (entry !== undefined)
+  const entry = entries.at({ kind: "host", name: tag });
+  if (entry !== undefined && entry.kernel !== "")
     return { ...usual, entry, because: `${usual.because}; it gets those of ${tag}`, unknown: true };
   return usual.entry === undefined ? { ...none, because: `${usual.because}, and none for ${tag}` } : undefined;
 }

@@ -109,25 +109,43 @@ export type ScriptForm = (fetched: ScriptFetched) => string;
 /** Texts from outside hold no control characters (line.ts), so these can mark the places of what comes later. */
 const gaps = { url: "\u0001", bootId: "\u0002", seed: "\u0003", next: "\u0004" } as const;
 
+/** What is there for a boot alone. */
+// oxlint-disable-next-line no-control-regex -- these are the gaps
+const ofBoot = /\?boot=\u0002| netkiln\.report=\u0001\S*\u0002/g;
+
 /** The same text as `bootScript` gives, made once for many fetches. Throws as it does. */
 export function scriptForm(parts: Omit<ScriptQuery, "door" | "retry"> & BootContent): ScriptForm {
-  // Texts and gaps in turn.
-  // oxlint-disable-next-line no-control-regex -- these are the gaps
-  const pieces = scriptText({ ...parts, ...gaps }).split(/([\u0001-\u0004])/);
-  return ({ door, retry, bootId, token }) => {
-    if (bootId === undefined) return bootScript({ ...parts, door, retry, bootId });
-    const url = doorUrl(door);
-    const seed = seedOf(token);
-    let text = "";
-    for (const piece of pieces) {
-      if (piece === gaps.url) text += url;
-      else if (piece === gaps.bootId) text += bootId;
-      else if (piece === gaps.seed) text += seed;
-      else if (piece === gaps.next) text += retry + 1;
-      else text += piece;
-    }
-    return text;
+  const text = scriptText({ ...parts, ...gaps });
+  let printed = false;
+  let kept: readonly string[] | undefined;
+  return (fetched) => {
+    if (fetched.bootId === undefined) return fill(piecesOf(text.replace(ofBoot, "")), fetched);
+    const pieces = kept ?? piecesOf(text);
+    // Most scripts are fetched once, and what is kept of thousands weighs on the collector of garbage.
+    if (printed) kept = pieces;
+    printed = true;
+    return fill(pieces, fetched);
   };
+}
+
+/** Texts and gaps in turn. */
+function piecesOf(text: string): string[] {
+  // oxlint-disable-next-line no-control-regex -- these are the gaps
+  return text.split(/([\u0001-\u0004])/);
+}
+
+function fill(pieces: readonly string[], { door, retry, bootId, token }: ScriptFetched): string {
+  const url = doorUrl(door);
+  const seed = seedOf(token);
+  let text = "";
+  for (const piece of pieces) {
+    if (piece === gaps.url) text += url;
+    else if (piece === gaps.bootId) text += bootId ?? "";
+    else if (piece === gaps.seed) text += seed;
+    else if (piece === gaps.next) text += retry + 1;
+    else text += piece;
+  }
+  return text;
 }
 
 /** What `?json=1` gives instead of a script: the same links and parameters. */

@@ -4,7 +4,7 @@ import { NetkilnError } from "../lib/errors.ts";
 import { openRevision } from "../lib/revision.ts";
 import { openNodeFinder } from "../node/index.ts";
 import { openBootFiles } from "./files.ts";
-import { imageOfLink, whyNothing, type FindImage } from "./links.ts";
+import { imageOfLink, isS3, whyNothing, type FindImage } from "./links.ts";
 import { resolveBoot, type BootQuery, type Resolution } from "./resolve.ts";
 import {
   archScript,
@@ -32,8 +32,11 @@ export interface ScriptOptions {
   readonly retryDelay?: number;
 }
 
-/** What somebody gets who asks so, worked out once for as long as nothing changes. */
-export interface FoundScript extends ScriptAsk {
+/**
+ * What somebody gets who asks so, worked out once for as long as nothing changes. It holds no more than it needs: thousands
+ * are kept.
+ */
+export interface FoundScript {
   readonly because: string;
   readonly kind: "boot" | "arch" | "none";
   /** The node that the script is for; undefined also where it is that for unknown nodes. */
@@ -41,8 +44,6 @@ export interface FoundScript extends ScriptAsk {
   /** Of the image that is booted, when it is one of ours. */
   readonly target: { readonly imageId: string | undefined; readonly expectedBuildId: string | undefined };
   print: ScriptForm;
-  /** Throws `not_found` when there is nothing to boot. */
-  json(door: string): object;
 }
 
 /** Boot scripts, for thousands of nodes at once. */
@@ -50,11 +51,13 @@ export interface BootScripts {
   find(ask: ScriptAsk): Promise<FoundScript>;
   /** For many who ask at the same time: the database is read together for all of them. */
   findAll(asks: readonly ScriptAsk[]): (FoundScript | Promise<FoundScript>)[];
+  /** The same as JSON, for who looks at it. Throws `not_found` when there is nothing to boot. */
+  json(ask: ScriptAsk, door: string): Promise<object>;
   /** What a node gets and why, with what stands in the way. */
   explain(query: BootQuery): Promise<Resolution>;
 }
 
-/** Some 4 KiB each. When more nodes ask at a time, it begins anew; moving what is used to the end takes longer. */
+/** Some 1.3 KiB each. When more nodes ask at a time, it begins anew; moving what is used to the end takes longer. */
 const maxKept = 20_000;
 
 export function openBootScripts(
@@ -84,11 +87,11 @@ export function openBootScripts(
     images = new Map();
   };
 
-  const resolve = async (query: BootQuery): Promise<Resolution & { fileParams: readonly string[] }> => {
+  const resolve = async (query: BootQuery): Promise<Resolved> => {
     const found = resolveBoot(stores, query, blockedRoles);
     if (found.entry === undefined) return { ...found, fileParams: [] };
     const fileParams = files.paramsOf(found.entry.kernel, found.entry.initrd);
-    for (const link of linksOf({ entry: found.entry, fileParams })) {
+    for (const link of linksOf({ entry: found.entry, fileParams }).filter(isS3)) {
       const nothing = await whyNothing(link, findImageOnce);
       if (nothing === undefined) continue;
       return { ...found, entry: undefined, because: `${found.because}, but ${nothing}`, fileParams };
@@ -96,13 +99,19 @@ export function openBootScripts(
     return { ...found, fileParams };
   };
   const workOut = async (ask: ScriptAsk): Promise<FoundScript> => {
-    const { node, entry, because, unknown, asksArch, fileParams } = await resolve(ask.asked);
-    if (entry === undefined) return asksArch ? askArch(ask, because) : nothingFor({ ...ask, retryDelay }, because);
-    const content = { node: unknown ? undefined : node, entry, fileParams };
-    const imageId = imageOfLink(entry.kernel);
+    const found = await resolve(ask.asked);
+    const { because, asksArch } = found;
+    const content = contentOf(found);
+    if (content === undefined) return asksArch ? askArch(ask, because) : nothingFor({ ...ask, retryDelay }, because);
+    const imageId = imageOfLink(content.entry.kernel);
     const image = imageId === undefined ? undefined : await findImageOnce(imageId);
-    const target = { imageId, expectedBuildId: image?.buildId };
-    return { ...bootOf({ ...ask, ...content, retryDelay }, because), target };
+    return {
+      kind: "boot",
+      because,
+      xname: content.node?.xname,
+      target: { imageId, expectedBuildId: image?.buildId },
+      print: scriptForm({ ...ask, ...content, retryDelay }),
+    };
   };
 
   const find = (ask: ScriptAsk): FoundScript | Promise<FoundScript> => {
@@ -122,6 +131,13 @@ export function openBootScripts(
     });
 
   return {
+    json: async (ask, door) => {
+      forgetOld();
+      const found = await resolve(ask.asked);
+      const content = contentOf(found);
+      if (content !== undefined) return bootJson({ ...ask, ...content, door });
+      throw new NetkilnError("not_found", found.because, found.asksArch ? { hint: "say it with arch=" } : {});
+    },
     explain: (query) => {
       forgetOld();
       return resolve(query);
@@ -136,45 +152,31 @@ function keyOf({ asked: { mac, name, nid, arch }, path }: ScriptAsk): string {
   return JSON.stringify([path, mac, name, nid, arch]);
 }
 
-function bootOf(parts: ScriptAsk & BootContent & { retryDelay: number }, because: string): Omit<FoundScript, "target"> {
-  const { asked, path, node } = parts;
-  return {
-    kind: "boot",
-    asked,
-    path,
-    because,
-    xname: node?.xname,
-    print: scriptForm(parts),
-    json: (door) => bootJson({ ...parts, door }),
-  };
+type Resolved = Resolution & { readonly fileParams: readonly string[] };
+
+/** Undefined when there is nothing to boot. */
+function contentOf({ node, entry, unknown, fileParams }: Resolved): BootContent | undefined {
+  return entry === undefined ? undefined : { node: unknown ? undefined : node, entry, fileParams };
 }
 
 const noTarget = { imageId: undefined, expectedBuildId: undefined };
 
 function askArch(ask: ScriptAsk, because: string): FoundScript {
   return {
-    ...ask,
     kind: "arch",
     because,
     xname: undefined,
     target: noTarget,
     print: ({ door }) => archScript({ ...ask, door, seconds: Math.floor(clock.now().getTime() / 1000) }),
-    json: () => {
-      throw new NetkilnError("not_found", because, { hint: "say it with arch=" });
-    },
   };
 }
 
 function nothingFor(ask: ScriptAsk & { retryDelay: number }, because: string): FoundScript {
   return {
-    ...ask,
     kind: "none",
     because,
     xname: undefined,
     target: noTarget,
     print: ({ door, retry }) => waitScript({ ...ask, door, retry, because }),
-    json: () => {
-      throw new NetkilnError("not_found", because);
-    },
   };
 }

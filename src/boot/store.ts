@@ -37,22 +37,18 @@ export interface BootEntryStore {
   list(): Promise<BootEntry[]>;
   /** Sorted by kind and name. */
   page(page: { after?: EntryKey | undefined; limit: number }): Promise<BootEntry[]>;
-  /** Exactly these, as they are committed, at once. */
-  among(keys: readonly EntryKey[]): BootEntry[];
+  /** Under exactly this name, as it is committed, at once. */
+  at(key: EntryKey): BootEntry | undefined;
   /** Whether nodes that are not known can boot something, if they say their architecture. */
   hasUnknown(): boolean;
 }
 
 type Row = Tables["boot_entry"];
 
-const amongQuery = `
-  select boot_entry.* from json_each(?) as given
-  cross join boot_entry on kind = given.value ->> 'kind' and name = given.value ->> 'name'`;
-
 export function openBootEntries(database: Database): BootEntryStore {
   const db = database.withTables<Tables>();
   const nodes = openNodeFinder(database);
-  const among = prepareRead<Row>(database, amongQuery);
+  const at = prepareRead<Row>(database, "select * from boot_entry where kind = ? and name = ?");
   const unknown = prepareRead(
     database,
     `select 1 from boot_entry where kind = 'host' and name > '${unknownPrefix}' and name < '${unknownPrefix}~'
@@ -122,7 +118,7 @@ export function openBootEntries(database: Database): BootEntryStore {
       const query = behind === undefined ? select() : select().where(behind);
       return (await query.limit(limit).execute()).map(toEntry);
     },
-    among: (keys) => among(JSON.stringify(keys)).map(toEntry),
+    at: ({ kind, name }) => at(kind, name).map(toEntry)[0],
     hasUnknown: () => unknown().length > 0,
   };
 }

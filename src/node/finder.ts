@@ -20,13 +20,14 @@ interface Row {
   readonly role: string | null;
   readonly enabled: number;
   readonly kernel_parameters: string;
+  /** In JSON; each with its position, as SQLite would make a table of its own to sort them. */
   readonly macs: string;
 }
 
 /** The plus keeps SQLite from going through all nodes by the index of types. */
 const select = `
   select node.xname, nid, role, enabled, kernel_parameters,
-    (select json_group_array(mac order by position) from inventory_interface where xname = node.xname) as macs
+    (select json_group_array(json_array(position, mac)) from inventory_interface where xname = node.xname) as macs
   from inventory_component as node
   where +node.type = 'Node' and`;
 const ownerOf = "select xname from inventory_interface where mac";
@@ -63,6 +64,8 @@ function toNode(row: Row): NamedNode {
     role: row.role ?? "Compute",
     enabled: row.enabled !== 0,
     kernelParameters: row.kernel_parameters,
-    interfaces: (JSON.parse(row.macs) as string[]).map((mac) => ({ mac })),
+    interfaces: (JSON.parse(row.macs) as [position: number, mac: string][])
+      .sort(([a], [b]) => a - b)
+      .map(([, mac]) => ({ mac })),
   };
 }

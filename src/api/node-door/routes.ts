@@ -64,10 +64,11 @@ async function sendScript(
   path: ScriptPath,
 ): Promise<FastifyReply> {
   const query = parseAs(scriptQuerySchema, request.query, "the query");
-  const found = await parts.scripts.find(scriptAskOf(query, path));
+  const ask = scriptAskOf(query, path);
   const door = doorOf(request);
   // Somebody looks at it: no node boots with JSON.
-  if (query.json) return reply.send(found.json(door));
+  if (query.json) return reply.send(await parts.scripts.json(ask, door));
+  const found = await parts.scripts.find(ask);
   const text = await bootingScript(parts, found, { door, retry: query.retry, address: request.ip });
   return reply.type("text/plain").send(text);
 }

@@ -20,10 +20,11 @@ export function scriptOperations({ scripts, accesses, door }: ScriptParts, path:
       path: scriptPaths[0],
       query: scriptQuerySchema,
       run: async ({ query }) => {
-        const found = await scripts.find(scriptAskOf(query, path));
+        const ask = scriptAskOf(query, path);
+        const found = await scripts.find(ask);
         if (found.kind === "none") throw new NetkilnError("not_found", found.because);
         if (found.xname !== undefined) accesses.note(found.xname, "bootscript");
-        if (query.json) return answer(200, found.json(door()));
+        if (query.json) return answer(200, await scripts.json(ask, door()));
         return { status: 200, body: found.print({ door: door(), retry: query.retry }), type: "text/plain" };
       },
     }),
