@@ -122,7 +122,7 @@ function addBoots(nodes: Command, open: OpenSession): void {
     if (items.length === 0) output.print(`${node.alias} has not booted yet`);
     for (const boot of items) {
       output.print(
-        `${node.alias} (${node.xname}), boot ${boot.id.slice(0, 8)} of ${boot.started}, image ${boot.imageId ?? "unknown"}`,
+        `${node.alias} (${node.xname}), boot ${boot.id.slice(-8)} of ${boot.started}, image ${boot.imageId ?? "unknown"}`,
       );
       printTable(output, ["AFTER", "PHASE", "SEEN BY", "DETAIL"], timelineOf(boot));
       // A table cuts what is long, and this is what one came for.

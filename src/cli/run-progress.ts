@@ -8,6 +8,8 @@ import { formatSeconds, paint, printJson, type Output } from "./output.ts";
 const retryMs = 100;
 /** Seconds between two looks at what is under way when nothing happens: the time that is shown goes on. */
 const lookSeconds = 1;
+/** Builds whose events are waited for: they stand in one URL. News of the others is seen at the next look. */
+const buildsAsked = 100;
 /** Seconds after which a build that nobody has taken is worth a word. */
 const untakenSeconds = 5;
 /** How long a server that went away is waited for: it may be restarting, and its run goes on then. */
@@ -23,8 +25,10 @@ export async function followRun(first: Run, session: Session): Promise<Run> {
   for (;;) {
     if (!output.json) await showRun(run, shown, started, session);
     if (run.status !== "running") break;
-    const builds = run.items.flatMap(({ build }) => (build === undefined ? [] : [`build:${build}`]));
-    seen = await untilNews([`run:${run.id}`, ...builds], seen, session);
+    const builds = run.items.flatMap(({ build, state }) =>
+      build === undefined || state !== "running" ? [] : [`build:${build}`],
+    );
+    seen = await untilNews([`run:${run.id}`, ...builds.slice(0, buildsAsked)], seen, session);
     run = await patiently(session, () => session.client.get<Run>(`/bootprep/runs/${run.id}`));
   }
   if (output.json) printJson(output, run);

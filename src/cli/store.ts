@@ -65,7 +65,9 @@ function showThing(why: Extract<Why, { state: string }>, output: Output): void {
 function addGc(store: Command, open: OpenSession): void {
   const command = store
     .command("gc")
-    .description("apply the retention rules, end old boots and events, and remove what nothing leads to any more");
+    .description(
+      "apply the retention rules, end old boots, boot tokens, accesses and events, and remove what nothing leads to",
+    );
   command.option("-d, --dry-run", "only say what would be removed, and why the largest things are kept");
   command.addHelpText("after", "\nExample:\n  netkiln store gc --dry-run");
   command.action(async ({ dryRun }: { dryRun?: boolean }) => {

@@ -36,8 +36,10 @@ export interface ComponentWork {
    * components.
    */
   endTokens(before: Date, options: { readonly kept: readonly string[]; readonly carryOut: boolean }): Promise<number>;
-  /** Writes what was done; nothing happens when the node has other work by now. */
-  recordAction(component: Component, action: RecordedAction): Promise<void>;
+  /** Whether the node still has the work that was read with the component. */
+  hasWork(component: Component): Promise<boolean>;
+  /** Writes what was done; false, and nothing happens, when the node has other work by now. */
+  recordAction(component: Component, action: RecordedAction): Promise<boolean>;
   /** Ends the work on the node, with what it runs now or with why it failed; false when it has other work by now. */
   finish(component: Component, result: { actual: ActualState | undefined } | { error: string }): Promise<boolean>;
 }
@@ -77,7 +79,7 @@ export function componentWork(db: Kysely<Tables>): ComponentWork {
   return { ...componentReads(db), ...componentNotes(db), ...componentActs(db) };
 }
 
-type Reads = Pick<ComponentWork, "getComponent" | "listComponents">;
+type Reads = Pick<ComponentWork, "getComponent" | "listComponents" | "hasWork">;
 type Acts = Pick<ComponentWork, "recordAction" | "finish">;
 
 function componentReads(db: Kysely<Tables>): Reads {
@@ -94,17 +96,24 @@ function componentReads(db: Kysely<Tables>): Reads {
       if (limit !== undefined) query = query.limit(limit);
       return (await query.execute()).map(toComponent);
     },
+    hasWork: async (component) => {
+      const row = db.selectFrom("component").select("xname").where(isOwned(component));
+      return (await row.executeTakeFirst()) !== undefined;
+    },
   };
 }
 
 /** The row of a component, unless another session has taken it or it was told to run something else. */
-function owned(db: Kysely<Tables>, { xname, session, desired }: Component) {
-  const row = db.updateTable("component").where("xname", "=", xname).where("session", "=", session);
+function owned(db: Kysely<Tables>, component: Component) {
+  return db.updateTable("component").where(isOwned(component));
+}
+
+function isOwned({ xname, session, desired }: Component) {
   // Image, build and token are the reconciler's own notes; what it was told is the rest.
   const same = (["kernel", "initrd", "kernelParameters", "configuration"] as const).map(
     (member) => sql<boolean>`desired ->> ${sql.lit(`$.${member}`)} is ${desired?.[member] ?? null}`,
   );
-  return row.where("active", "=", 1).where(sql<boolean>`(${sql.join(same, sql` and `)})`);
+  return sql<boolean>`(xname = ${xname} and session = ${session} and active = 1 and ${sql.join(same, sql` and `)})`;
 }
 
 function componentNotes(db: Kysely<Tables>): Omit<ComponentWork, keyof Reads | keyof Acts> {
@@ -154,7 +163,7 @@ function componentActs(db: Kysely<Tables>): Acts {
   return {
     recordAction: async (component, { lastAction, attempts, bootId }) => {
       const { phase, action, failed, counted } = tellings[lastAction];
-      await owned(db, component)
+      const recorded = await owned(db, component)
         .set({
           last_action: lastAction,
           action_time: clock.now().toISOString(),
@@ -163,9 +172,11 @@ function componentActs(db: Kysely<Tables>): Acts {
           ...(action !== undefined && { told_action: action, told_updated: timestamp() }),
           ...(counted !== undefined && { [counted]: sql<number>`${sql.ref(counted)} + 1` }),
           ...(attempts !== undefined && { attempts }),
-          ...(bootId !== undefined && { boot_id: bootId }),
+          // A try begins with the power off: what ran is gone, even if the new boot is never seen.
+          ...(bootId !== undefined && { boot_id: bootId, actual: null, actual_updated: timestamp() }),
         })
-        .execute();
+        .executeTakeFirst();
+      return recorded.numUpdatedRows > 0n;
     },
     finish: (component, result) =>
       db.transaction().execute(async (trx) => {

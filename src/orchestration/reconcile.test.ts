@@ -452,6 +452,103 @@ test("what a node is told to run while it is switched on is not overwritten", as
   assert.equal(await house.powerOf(one), "off");
 });
 
+/** A house in which something else happens while the power of a node is asked for. */
+async function openMeddledHouse(power: Partial<PowerDriver> = {}) {
+  const meddling: { now?: (() => Promise<unknown>) | undefined } = {};
+  const house = await openHouse({
+    power: (real) => ({
+      status: async (node) => {
+        const state = await real.status(node);
+        await meddling.now?.();
+        return state;
+      },
+      ...power,
+    }),
+  });
+  const endings = async () => {
+    const boots = await house.parts.boots.list({ xname: one, limit: 9 });
+    return boots.map(({ phases }) => phases.at(-1)?.phase);
+  };
+  return { ...house, meddling, endings };
+}
+
+test("a node whose work is ended while its power is asked for is not switched on", async () => {
+  const house = await openMeddledHouse();
+  await house.begin({ limit: one });
+  house.meddling.now = () => house.components.change(new Map([[one, { active: false }]]));
+  await house.step();
+  assert.equal(await house.powerOf(one), "off");
+  assert.equal(await house.parts.entries.get("host", one), undefined, "no boot parameters either");
+  assert.deepEqual(await house.endings(), ["failed"]);
+});
+
+test("a node that is taken after a crash is not switched on for whom it was taken from", async () => {
+  let crash = true;
+  const house = await openMeddledHouse({
+    on: async () => {
+      if (crash) throw new Error("the server was killed");
+    },
+  });
+  await house.begin({ limit: one });
+  await assert.rejects(house.step(), /was killed/);
+  crash = false;
+  house.meddling.now = () => house.components.change(new Map([[one, { active: false }]]));
+  await house.step();
+  assert.deepEqual(await house.endings(), ["failed"]);
+  assert.equal((await house.parts.nodes.get(one))?.state, "Off");
+});
+
+for (const code of ["work_failed", "refused"] as const) {
+  test(`a node that is taken while the driver works ends its own boot only (${code})`, async () => {
+    const house = await openHouse({
+      power: () => ({
+        on: async () => {
+          const { sessions, boots } = house.parts;
+          const { desired } = (await sessions.getComponent(one)) ?? {};
+          await house.begin({ name: "other", limit: one });
+          await sessions.setUp("other", new Map([[one, desired]]));
+          const taken = await sessions.getComponent(one);
+          assert.ok(taken);
+          const { id: bootId } = await boots.begin(one, { imageId: "img-1", expectedBuildId: "build-1" });
+          await sessions.recordAction(taken, { lastAction: "power_on_pending", bootId, attempts: 1 });
+          throw new NetkilnError(code, "the node did not start");
+        },
+      }),
+    });
+    await house.begin({ limit: one });
+    await house.step();
+    const [others, own] = await house.parts.boots.list({ xname: one, limit: 9 });
+    assert.deepEqual([own?.phases.at(-1)?.phase, others?.phases], ["failed", []]);
+    const component = await house.parts.sessions.getComponent(one);
+    assert.deepEqual([component?.session, component?.active, component?.bootId], ["other", true, others?.id]);
+  });
+}
+
+test("a node that went off since it was seen to run the image is not taken for booted", async () => {
+  let broken = false;
+  const house = await openHouse({
+    power: (power) => ({
+      on: async (node) => {
+        await power.on(node);
+        if (broken) throw new NetkilnError("work_failed", "the driver was cut off");
+      },
+    }),
+  });
+  await house.begin({ limit: one });
+  await house.step();
+  await house.report(one, "build-1");
+  await house.step();
+  const node = await house.parts.nodes.get(one);
+  assert.ok(node);
+  await house.parts.power.off(node, "forced");
+  broken = true;
+  await house.begin({ name: "again", limit: one, options: { default_retry_policy: 2 } });
+  assert.equal(await house.step(), "power_off_pending", "the try has failed, but the power is on");
+  broken = false;
+  assert.equal(await house.step(), "power_off_gracefully_called");
+  assert.equal(await house.step(), "power_on_called");
+});
+
 test("a failure of what a node was to run before is not one of what it is to run now", async () => {
   const again = { ...byHand, kernelParameters: "quiet" };
   const house = await openHouse({

@@ -109,12 +109,14 @@ async function act(parts: ReconcilerParts, component: Component, node: Node, ste
     case "power_off":
       await parts.power.off(node, step.how);
       await parts.events.record(`node:${node.xname}`, "power.off", { how: step.how, session: component.session });
-      return parts.sessions.recordAction(component, {
+      await parts.sessions.recordAction(component, {
         lastAction: step.how === "forced" ? "power_off_forceful" : "power_off_graceful",
       });
+      return;
     case "retry":
       await endBoot(parts, (await parts.boots.current(node.xname))?.id, step.because);
-      return parts.sessions.recordAction(component, { lastAction: "" });
+      await parts.sessions.recordAction(component, { lastAction: "" });
+      return;
     case "fail":
       await endBoot(parts, (await parts.boots.current(node.xname))?.id, step.because);
       return conclude(parts, component, step.because);
@@ -129,18 +131,47 @@ async function act(parts: ReconcilerParts, component: Component, node: Node, ste
 async function switchOn(parts: ReconcilerParts, component: Component, node: Node): Promise<void> {
   const desired = bootTargetOf(component);
   if (desired === undefined) return;
-  let { bootId } = component;
-  if (component.lastAction !== "power_on_pending" || bootId === undefined) {
-    const boot = await parts.boots.begin(node.xname, { imageId: desired.imageId, expectedBuildId: desired.buildId });
-    bootId = boot.id;
-    const attempts = component.attempts + 1;
-    await parts.sessions.recordAction(component, { lastAction: "power_on_pending", bootId, attempts });
+  const begun = await beginTry(parts, component, desired);
+  if (begun === undefined) return;
+  try {
+    const token = await writeBootParameters(parts.entries, node.xname, desired);
+    await parts.sessions.noteToken(begun, token, desired);
+    await parts.power.on(node);
+    await parts.boots.record(begun.bootId, "power", "server", { session: begun.session });
+    await parts.nodes.setState(node.xname, "On");
+    await parts.sessions.recordAction(begun, { lastAction: "power_on" });
+  } catch (error) {
+    if (!(error instanceof NetkilnError)) throw error;
+    // With the boot that was begun here: the row may be somebody else's by now.
+    await actFailed(parts, begun, { kind: "power_on" }, error);
   }
-  await parts.sessions.noteToken(component, await writeBootParameters(parts.entries, node.xname, desired), desired);
-  await parts.power.on(node);
-  await parts.boots.record(bootId, "power", "server", { session: component.session });
-  await parts.nodes.setState(node.xname, "On");
-  await parts.sessions.recordAction(component, { lastAction: "power_on" });
+}
+
+type Begun = Component & { readonly bootId: string };
+
+/** The component with a try written down, which a crash may have left; undefined when the node has other work by now. */
+async function beginTry(
+  parts: ReconcilerParts,
+  component: Component,
+  { imageId, buildId }: BootTargetState,
+): Promise<Begun | undefined> {
+  const { xname, bootId: left } = component;
+  const isLeft = component.lastAction === "power_on_pending" && left !== undefined;
+  const bootId = isLeft ? left : (await parts.boots.begin(xname, { imageId, expectedBuildId: buildId })).id;
+  const attempts = isLeft ? component.attempts : component.attempts + 1;
+  const isOurs = isLeft
+    ? await parts.sessions.hasWork(component)
+    : await parts.sessions.recordAction(component, { lastAction: "power_on_pending", bootId, attempts });
+  if (!isOurs) {
+    await endBoot(parts, bootId, workLost(xname));
+    return undefined;
+  }
+  const actionTime = isLeft ? component.actionTime : clock.now().toISOString();
+  return { ...component, lastAction: "power_on_pending", actionTime, bootId, attempts };
+}
+
+function workLost(xname: string): string {
+  return `the work on ${xname} was ended or replaced before its power was on`;
 }
 
 /** Returns their referral token. */
@@ -157,29 +188,29 @@ async function actFailed(parts: ReconcilerParts, component: Component, step: Ste
   if (error.code === "refused") return waitForReservation(parts, component, step, text);
   log.warn({ node: component.xname, step: step.kind, error: text }, "step of a session failed");
   if (step.kind === "power_off" && step.how === "graceful") {
-    return parts.sessions.recordAction(component, { lastAction: "power_off_graceful" });
+    await parts.sessions.recordAction(component, { lastAction: "power_off_graceful" });
+    return;
   }
-  const current = await parts.sessions.getComponent(component.xname);
-  if (step.kind === "power_on") await endBoot(parts, current?.bootId, text);
-  const verdict = step.kind === "power_on" && current !== undefined ? tryAgain(current, text) : undefined;
-  if (verdict?.kind === "retry") return parts.sessions.recordAction(component, { lastAction: "" });
-  return conclude(parts, component, text);
+  if (step.kind !== "power_on") return conclude(parts, component, text);
+  await endBoot(parts, component.bootId, text);
+  if (tryAgain(component, text).kind === "fail") return conclude(parts, component, text);
+  await parts.sessions.recordAction(component, { lastAction: "" });
 }
 
 /** Somebody else has the node reserved. It is waited for as long as for the power itself, and costs no try. */
 async function waitForReservation(
   parts: ReconcilerParts,
-  { xname, options }: Component,
+  component: Component,
   step: Step,
   text: string,
 ): Promise<void> {
-  const current = await parts.sessions.getComponent(xname);
-  if (current === undefined) return;
-  const waited = (clock.now().getTime() - Date.parse(current.actionTime)) / 1000;
+  const { xname, bootId, actionTime, options } = component;
   const isOn = step.kind === "power_on";
+  if (isOn && !(await parts.sessions.hasWork(component))) return endBoot(parts, bootId, workLost(xname));
+  const waited = (clock.now().getTime() - Date.parse(actionTime)) / 1000;
   if (waited <= (isOn ? options.max_power_on_wait_time : options.max_power_off_wait_time)) return;
-  if (isOn) await endBoot(parts, current.bootId, text);
-  return conclude(parts, current, text);
+  if (isOn) await endBoot(parts, bootId, text);
+  return conclude(parts, component, text);
 }
 
 async function endBoot(parts: ReconcilerParts, bootId: string | undefined, message: string): Promise<void> {

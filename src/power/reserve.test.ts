@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { useClock } from "../lib/clock.ts";
 import { migrate, openDatabase } from "../lib/db.ts";
+import { NetkilnError } from "../lib/errors.ts";
 import { migrations as nodeMigrations, openInventory, openNodeStore, parseNode } from "../node/index.ts";
 import { boundPower } from "./open.ts";
 import { reservedPower, whileReserved } from "./reserve.ts";
@@ -69,5 +70,17 @@ test("a deputy key that was good when it was shown has to be good when the turn 
   t.after(useClock({ now: () => new Date(Date.now() + 6 * 60_000) }));
   await end();
   await refused;
+  assert.equal(switched.includes(last), false);
+});
+
+test("what the caller looks at when the turn comes is looked at too", async () => {
+  const { locks, driver, node, switched, end } = await openHouse();
+  await end();
+  const ready = async () => {
+    throw new NetkilnError("refused", "not any more");
+  };
+  const power = reservedPower(driver, locks);
+  await assert.rejects(power.on(node, ready), /not any more/);
+  await assert.rejects(power.off(node, "forced", ready), /not any more/);
   assert.equal(switched.includes(last), false);
 });

@@ -1,6 +1,6 @@
 import { clock } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
-import type { Key, LockFailure, LockStore } from "../node/index.ts";
+import type { Key, LockFailure, LockStore, Node } from "../node/index.ts";
 import type { TransitionStore } from "./transition-store.ts";
 import { isOver, type TransitionTask } from "./transition-types.ts";
 import type { PowerDriver, Ready } from "./types.ts";
@@ -65,10 +65,17 @@ async function reserveOne(locks: LockStore, xname: string): Promise<Key[]> {
 
 /** Power that is switched under a reservation only. */
 export function reservedPower(power: PowerDriver, locks: LockStore): PowerDriver {
+  const reserved = ({ xname }: Node, ready: Ready | undefined, work: (ready: Ready) => Promise<void>) =>
+    whileReserved(locks, xname, undefined, (isReserved) =>
+      work(async () => {
+        await isReserved();
+        await ready?.();
+      }),
+    );
   return {
     status: (node) => power.status(node),
-    on: (node) => whileReserved(locks, node.xname, undefined, (ready) => power.on(node, ready)),
-    off: (node, how) => whileReserved(locks, node.xname, undefined, (ready) => power.off(node, how, ready)),
+    on: (node, ready) => reserved(node, ready, (both) => power.on(node, both)),
+    off: (node, how, ready) => reserved(node, ready, (both) => power.off(node, how, both)),
   };
 }
 

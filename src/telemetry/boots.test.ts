@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { useClock } from "../lib/clock.ts";
 import { migrate, openDatabase } from "../lib/db.ts";
+import { NetkilnError } from "../lib/errors.ts";
 import { migrations, openBootRecords, openEventStore, phaseOf } from "./index.ts";
 
 async function open() {
@@ -152,4 +153,15 @@ test("boots are listed newest first, in pages", async () => {
     (await boots.list({ limit: 5, xname: node })).map(({ id }) => id),
     [ids[0], ids[2]],
   );
+  const isGone = (error: unknown) => error instanceof NetkilnError && error.code === "not_found";
+  await assert.rejects(boots.list({ limit: 2, after: "ended" }), isGone, "no page is not the last page");
+});
+
+test("the boot that came up last is found behind those that did not", async () => {
+  const { boots } = await open();
+  assert.equal(await boots.lastUp(node), undefined);
+  for (const phase of ["ready", "userspace", "root"] as const) {
+    await boots.record((await boots.begin(node, target)).id, phase, "node");
+  }
+  assert.equal((await boots.lastUp(node))?.phases[0]?.phase, "userspace");
 });

@@ -1,5 +1,6 @@
 import { clock } from "../lib/clock.ts";
-import { sql, type Database, type Kysely } from "../lib/db.ts";
+import { sql, type Database, type Kysely, type RawBuilder } from "../lib/db.ts";
+import { NetkilnError } from "../lib/errors.ts";
 import { newBootId } from "./boot-id.ts";
 import type { BootPhase, BootTarget, Tables } from "./boot-tables.ts";
 import { openScriptFetches, type ScriptFetch } from "./script-fetches.ts";
@@ -42,17 +43,23 @@ export interface BootRecords {
   /** The newest boot that was begun for the node, by whomever. */
   latest(xname: string): Promise<Boot | undefined>;
   /**
-   * The boot that the node is in: the newest that went further than its script, which anybody may fetch in a node's
-   * name. One with no image of ours counts at once, because no more is seen of it.
+   * The boot that the node is in: the newest that went further than its script. One with no image of ours counts at
+   * once, because no more is seen of it. Anybody may fetch in a node's name: a script does not count, but a kernel does.
    */
   current(xname: string): Promise<Boot | undefined>;
-  /** Newest first; `after` is the id of the last boot of the page before. */
+  /** The newest boot that came up; the node may still run it when nothing but fetches was seen since. */
+  lastUp(xname: string): Promise<Boot | undefined>;
+  /** Newest first; `after` is the id of the last boot of the page before. Throws `not_found` when that one was ended. */
   list(query: { xname?: string | undefined; after?: string | undefined; limit: number }): Promise<Boot[]>;
 }
 
 export function openBootRecords(database: Database, events: EventStore): BootRecords {
   const db = database.withTables<Tables>();
   const recordFetch = openScriptFetches(database);
+  const newest = async (xname: string, condition: RawBuilder<boolean>) => {
+    const rows = db.selectFrom("boot").selectAll().where("xname", "=", xname).where(condition);
+    return (await withPhases(db, await rows.orderBy(sql.ref("number"), "desc").limit(1).execute()))[0];
+  };
 
   return {
     begin: async (xname, target) => {
@@ -85,19 +92,17 @@ export function openBootRecords(database: Database, events: EventStore): BootRec
     },
     get: async (id) =>
       (await withPhases(db, await db.selectFrom("boot").selectAll().where("id", "=", id).execute()))[0],
-    latest: async (xname) => {
-      const newest = db.selectFrom("boot").selectAll().where("xname", "=", xname);
-      return (await withPhases(db, await newest.orderBy(sql.ref("number"), "desc").limit(1).execute()))[0];
-    },
-    current: async (xname) => {
-      const newest = db.selectFrom("boot").selectAll().where("xname", "=", xname).where(isOfNode());
-      return (await withPhases(db, await newest.orderBy(sql.ref("number"), "desc").limit(1).execute()))[0];
-    },
+    latest: (xname) => newest(xname, sql.lit(true)),
+    current: (xname) => newest(xname, isOfNode()),
+    lastUp: (xname) => newest(xname, hasComeUp()),
     list: async ({ xname, after, limit }) => {
       let query = db.selectFrom("boot").selectAll().orderBy(sql.ref("number"), "desc").limit(limit);
       if (xname !== undefined) query = query.where("xname", "=", xname);
       if (after !== undefined) {
-        query = query.where("number", "<", db.selectFrom("boot").select("number").where("id", "=", after));
+        const last = await db.selectFrom("boot").select("number").where("id", "=", after).executeTakeFirst();
+        // An empty page would be taken for the end.
+        if (last === undefined) throw new NetkilnError("not_found", `there is no boot "${after}" to list after`);
+        query = query.where("number", "<", last.number);
       }
       return withPhases(db, await query.execute());
     },
@@ -108,6 +113,12 @@ export function openBootRecords(database: Database, events: EventStore): BootRec
 export function isOfNode() {
   return sql<boolean>`(image_id is null or exists (select 1 from boot_phase where boot_phase.boot = boot.id
     and phase <> 'script' and not (phase = 'failed' and source = 'server')))`;
+}
+
+/** Of a row of `boot`: whether the node's own system was running. */
+export function hasComeUp() {
+  return sql<boolean>`exists (select 1 from boot_phase where boot_phase.boot = boot.id
+    and phase in ('userspace', 'ready'))`;
 }
 
 /** The moment a phase was reached, or undefined. */

@@ -79,7 +79,7 @@ class Progress {
 async function collect(house: House, progress: Progress, signal: AbortSignal): Promise<GcReport> {
   await progress.phase("applying the retention rules");
   await applyFates(house, progress);
-  await progress.phase("ending old boots and events");
+  await progress.phase("ending old boots, boot tokens, accesses and events");
   progress.report = { ...progress.report, history: await endHistory(house, { carryOut: true, signal }) };
   await progress.phase("looking at what is stored");
   await openContents(house).blob.recover();

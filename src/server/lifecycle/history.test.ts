@@ -69,3 +69,17 @@ test("a garbage collection ends old boots, tokens, accesses and events, and its 
   assert.deepEqual(await house.accesses.list({}, { limit: 9 }), []);
   assert.deepEqual([await isKnown("gone"), await isKnown(used)], [false, true]);
 });
+
+test("the boot that a component was seen in stays", async () => {
+  at(0);
+  await house.nodes.put(parseNode({ xname, nid: 1 }));
+  await house.bootComponents.change(new Map([[xname, { active: true, desired: { artifacts: files } }]]));
+  const target = { imageId: "i", expectedBuildId: "b" };
+  const { id } = await house.boots.begin(xname, target);
+  for (let count = 0; count < 11; count += 1) await house.boots.begin(xname, target);
+  const component = await house.sessions.getComponent(xname);
+  assert.ok(component?.desired);
+  await house.sessions.finish(component, { actual: { ...component.desired, bootId: id } });
+  at(40);
+  assert.equal((await lifecycleParts(house).planGc()).history?.boot, 1);
+});

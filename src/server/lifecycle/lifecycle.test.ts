@@ -13,6 +13,7 @@ import type { NetkilnError } from "../../lib/errors.ts";
 import { sha256, type Digests } from "../../lib/files.ts";
 import { parseNode } from "../../node/index.ts";
 import { parseTemplate } from "../../orchestration/index.ts";
+import type { BootPhase } from "../../telemetry/index.ts";
 import { readConfig } from "../config.ts";
 import { openHouse, type House } from "../open.ts";
 import { gcHandler, startGc } from "./collect.ts";
@@ -125,6 +126,25 @@ test("an image is not deleted while something uses it, and what does is said", a
       ["undeleted", "bob"],
     ],
   );
+});
+
+test("fetches in a node's name do not hide which image the node runs", async () => {
+  const xname = "x1c0s0b0n0";
+  const [running, fetched] = [await publish("compute"), await publish("compute")];
+  const boot = async ({ id, buildId }: Image, phase: BootPhase) => {
+    const begun = await house.boots.begin(xname, { imageId: id, expectedBuildId: buildId });
+    await house.boots.record(begun.id, phase, "server");
+    return begun.id;
+  };
+  await house.nodes.put(parseNode({ xname, nid: 1 }));
+  await house.nodes.setState(xname, "On");
+  await boot(running, "ready");
+  const ids: string[] = [];
+  for (let count = 0; count < 6; count += 1) ids.push(await boot(fetched, "kernel"));
+  await assert.rejects(deleteImage(house, running, "ann"), refused(/in use: x1c0s0b0n0 runs it$/));
+  const ends = ids.slice(-3).toReversed();
+  const given = ends.map((id) => `x1c0s0b0n0 was given it at boot ${id.slice(-8)}`).join("; ");
+  await assert.rejects(deleteImage(house, fetched, "ann"), refused(new RegExp(`in use: ${given}`)));
 });
 
 test("an image that was replaced is deleted, and stays while something uses it", async () => {

@@ -90,8 +90,8 @@ function imagesOf(text: string): string[] {
 }
 
 /**
- * So far back is looked for a boot that came up: until then, the node may still run what it had before. Fetches of
- * scripts in its name may have pushed the one it is in further back.
+ * So far back is looked for a boot that came up: until then, the node may still run what it had before. Fetches in its
+ * name may have pushed further back the one it is in, and the last that came up.
  */
 const bootsLookedAt = 5;
 
@@ -106,12 +106,14 @@ async function ofNodes({ nodes, boots, sessions }: House): Promise<ImageUse[]> {
       continue;
     }
     const newest = await boots.list({ xname, limit: bootsLookedAt });
-    const current = newest.some(cameUp) ? undefined : await boots.current(xname);
-    if (current !== undefined && !newest.some(({ id }) => id === current.id)) newest.push(current);
+    const earlier = newest.some(cameUp) ? [] : [await boots.current(xname), await boots.lastUp(xname)];
+    for (const boot of earlier) {
+      if (boot !== undefined && !newest.some(({ id }) => id === boot.id)) newest.push(boot);
+    }
     for (const boot of newest) {
       const up = cameUp(boot);
       if (boot.imageId !== undefined) {
-        use(boot.imageId, up ? `${xname} runs it` : `${xname} was given it at boot ${boot.id.slice(0, 8)}`);
+        use(boot.imageId, up ? `${xname} runs it` : `${xname} was given it at boot ${boot.id.slice(-8)}`);
       }
       if (up) break;
     }
