@@ -8,6 +8,7 @@ import { globSync, mkdtempSync, rmSync } from "node:fs";
 import { relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { isAlive } from "../test/support/alive.ts";
 
 /** Those with the longest files first, so that at the end no processor waits for the other one. */
 const suites = {
@@ -18,6 +19,8 @@ const suites = {
 } as const;
 type Suite = keyof typeof suites;
 const slowestShown = 10;
+/** With the process id of the run behind it. */
+const sharedFolders = "/var/tmp/nk-shared-";
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !(name in suites));
@@ -33,8 +36,14 @@ let passed = 0;
 let failed = 0;
 let skipped = 0;
 /** For what several files need and one makes (test/support/prepared.ts). */
-const shared = mkdtempSync("/var/tmp/nk-shared-");
+const shared = mkdtempSync(`${sharedFolders}${process.pid}-`);
 process.on("exit", () => rmSync(shared, { recursive: true, force: true }));
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130));
+// Of runs that were killed.
+for (const folder of globSync(`${sharedFolders}*`)) {
+  const maker = Number(/^\d+(?=-)/.exec(folder.slice(sharedFolders.length))?.[0] ?? 0);
+  if (maker > 0 && !isAlive(maker)) rmSync(folder, { recursive: true, force: true });
+}
 process.env["NETKILN_TEST_SHARED"] = shared;
 const took: { readonly file: string; readonly seconds: number }[] = [];
 const stream = run({ files, concurrency: 2, timeout: 30 * 60_000 });

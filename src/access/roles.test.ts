@@ -58,6 +58,7 @@ test("only what ochami asks without a token can be open", () => {
     assert.equal(isOpenRead("GET", path), true, path);
   }
   assert.equal(isOpenRead("GET", "/boot/v1/dumpstate"), false);
+  assert.equal(isOpenRead("GET", "/boot/v1/service/anything"), false);
   assert.equal(isOpenRead("POST", "/boot/v1/hosts"), false);
   assert.equal(isOpenRead("GET", "/power-status"), false);
   assert.equal(isOpenRead("POST", "/hsm/v2/State/Components"), false);

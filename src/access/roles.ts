@@ -56,7 +56,7 @@ const openReads = [
   /\/hsm\/v2\/Inventory\/EthernetInterfaces$/,
   /\/hsm\/v2\/service\/(ready|values)$/,
   /\/boot\/v1\/(bootscript|hosts|endpoint-history)$/,
-  /\/boot\/v1\/service\//,
+  /\/boot\/v1\/service\/(status|status\/all|version|hsm|storage\/status)$/,
   /^(\/apis\/power-control\/v1)?\/(liveness|readiness|health)$/,
 ];
 

@@ -29,6 +29,7 @@ import { registerTokens } from "./native/tokens.ts";
 import { registerOpenApi } from "./openapi/routes.ts";
 import { answerProblems, failureAnswers } from "./problem.ts";
 import { registerService } from "./service.ts";
+import { cutSilentSenders } from "./silent-senders.ts";
 import { registerVcs, type VcsParts } from "./vcs/routes.ts";
 
 type Second<F> = F extends (app: FastifyInstance, parts: infer P) => void ? P : never;
@@ -62,6 +63,8 @@ export interface AdminParts
 
 /** cray asks for the power of many nodes in one URL: some 6000 xnames fit. */
 const maxHeaderSize = 128 << 10;
+/** Longer than a client needs to get more of what it sends from its own disk. */
+const longestSilenceMs = 120_000;
 
 export interface AdminDoor {
   /** Without it, whoever reaches the door is the local administrator. */
@@ -88,6 +91,7 @@ export function openAdminDoor(
     routerOptions: { maxParamLength: 1000 },
   });
   answerProblems(app);
+  cutSilentSenders(app, longestSilenceMs);
   // Nothing here is plain text, which fastify would take as well.
   app.removeContentTypeParser("text/plain");
   admitCallers(app, parts, { requireToken });

@@ -75,13 +75,14 @@ async function assertTenant(request: FastifyRequest, caller: Caller, tenants: Te
   if (named !== "" && named !== tenant) {
     throw new NetkilnError("refused", `${caller.name} belongs to the tenant "${tenant}" and acts for no other one`);
   }
+  if (!(await tenants.has(tenant))) {
+    throw new NetkilnError("invalid_input", `there is no tenant "${tenant}"`, {
+      hint: "netkiln tenants list shows what there is",
+    });
+  }
   if (request.routeOptions.config?.tenants !== true) {
     throw new NetkilnError("refused", "this part of the API does not keep tenants apart, so no tenant may use it", {
       hint: caller.tenant === undefined ? "leave the header Cray-Tenant-Name out" : undefined,
     });
   }
-  if (await tenants.has(tenant)) return;
-  throw new NetkilnError("invalid_input", `there is no tenant "${tenant}"`, {
-    hint: "netkiln tenants list shows what there is",
-  });
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import {
   errorCodes as errors,
@@ -13,7 +13,10 @@ import { log } from "../lib/log.ts";
 /** What a client gets for a failure: RFC 9457, with our code, hint and list of mistakes added. */
 export const problemType = "application/problem+json";
 
-/** The one place where errors become answers. What is not for the client goes to the log only. */
+/**
+ * How errors of handlers become answers, but where a service has a form of its own. What is not for the client goes to the
+ * log only.
+ */
 export function answerProblems(app: FastifyInstance): void {
   // Said before any of it is read, and for requests whose body nobody reads as well.
   app.addHook("preParsing", async ({ headers, routeOptions }) => {
@@ -33,28 +36,47 @@ export function answerProblems(app: FastifyInstance): void {
     const known = error instanceof NetkilnError ? error : fromFastify(error, request);
     if (known === undefined)
       log.error({ error, method: request.method, url: withoutToken(request.url).slice(0, 500) }, "request failed");
-    const shown = known ?? new NetkilnError("internal", "an unexpected error happened; the server's log has more");
-    return sendProblem(shown, reply);
+    return sendProblem(known ?? unexpected(), reply);
   });
+}
+
+/** For the client; the log has what it was. */
+export function unexpected(): NetkilnError {
+  return new NetkilnError("internal", "an unexpected error happened; the server's log has more");
 }
 
 /** How long what is still sent after an answer is read and thrown away, so that its sender comes to see the answer. */
 const lingerMs = 5000;
+/** Connections on which an answer went out before all of the request had come. */
+const answeredEarly = new WeakSet<Socket>();
 
 function stopReading(request: IncomingMessage): void {
-  if (request.complete || request.destroyed) return;
-  const timer = setTimeout(() => request.complete || request.socket.destroy(), lingerMs).unref();
-  request.once("end", () => clearTimeout(timer));
+  // Undefined in what app.inject plays, which has no connection.
+  if (request.complete !== false || request.destroyed) return;
+  const { socket } = request;
+  answeredEarly.add(socket);
+  const timer = setTimeout(() => request.complete || socket.destroy(), lingerMs).unref();
+  request.once("end", () => {
+    clearTimeout(timer);
+    answeredEarly.delete(socket);
+  });
 }
 
 /** For fastify's options: how it answers what comes to no route. */
 export const failureAnswers = { frameworkErrors: answerBadUrl, clientErrorHandler: answerBadRequest };
 
+const badUrls: Readonly<Record<string, string>> = {
+  FST_ERR_BAD_URL: "has a % that stands for nothing",
+  FST_ERR_MAX_PARAM_LENGTH: "has a name that is too long",
+};
+
 function answerBadUrl(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const isLong = error.code === "FST_ERR_MAX_PARAM_LENGTH";
   const [status, title] = isLong ? [414, "URI Too Long"] : [400, "Bad Request"];
-  const what = isLong ? "has a name that is too long" : "has a % that stands for nothing";
+  const what = badUrls[error.code] ?? `cannot be served: ${error.message}`;
   const detail = `the path of ${request.method} ${request.raw.url?.split("?")[0]?.slice(0, 100)} ${what}`;
+  // No hooks are run here.
+  reply.raw.once("finish", () => stopReading(request.raw));
   void reply.code(status).type(problemType).send({ type: "about:blank", title, status, detail });
 }
 
@@ -68,8 +90,21 @@ function answerBadRequest(error: Error & { code?: string }, socket: Socket): voi
         : [400, "Bad Request", "this is no HTTP request"];
   const body = JSON.stringify({ type: "about:blank", title, status, detail });
   const head = `HTTP/1.1 ${status} ${title}\r\ncontent-type: ${problemType}\r\ncontent-length: ${Buffer.byteLength(body)}`;
-  if (socket.writable && error.code !== "ECONNRESET") socket.write(`${head}\r\nconnection: close\r\n\r\n${body}`);
+  const mayAnswer = socket.writable && error.code !== "ECONNRESET" && !hasAnswer(socket);
+  if (mayAnswer) socket.write(`${head}\r\nconnection: close\r\n\r\n${body}`);
   socket.destroy(error);
+}
+
+/** Another answer would stand in the middle of the first one, or behind it as one to the next request. */
+function hasAnswer(socket: Socket): boolean {
+  // Node's own place for it, by which its own answer to such requests goes.
+  const { _httpMessage: reply } = socket as Socket & { _httpMessage?: ServerResponse | null };
+  return answeredEarly.has(socket) || reply?.headersSent === true;
+}
+
+/** For a request the rest of which does not come. */
+export function answerLate(socket: Socket): void {
+  answerBadRequest(Object.assign(new Error("the request did not come"), { code: "ERR_HTTP_REQUEST_TIMEOUT" }), socket);
 }
 
 export function sendProblem(error: NetkilnError, reply: FastifyReply): FastifyReply {
@@ -81,7 +116,7 @@ function withoutToken(url: string): string {
   return url.replace(/(?<=\/boots\/)[^/?]+/g, "…");
 }
 
-function problemOf(error: NetkilnError) {
+export function problemOf(error: NetkilnError) {
   const { message, ...more } = toErrorRecord(error);
   const { status, title } = errorCodes[error.code];
   return { type: "about:blank", title, status, detail: message, ...more };

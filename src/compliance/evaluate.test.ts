@@ -9,6 +9,7 @@ import { evaluateGate } from "./evaluate.ts";
 import { openTree } from "../../test/support/tree-reader.ts";
 import { plantTree, type Planted } from "../lib/plant-tree.ts";
 import type { CommandOutcome, RunCommand } from "./resolve/command.ts";
+import { readLimit } from "./tree.ts";
 import type { Verdict } from "./verdict.ts";
 
 const tree: Readonly<Record<string, Planted>> = {
@@ -305,11 +306,14 @@ test("an evaluation that is aborted waits for no further try", { timeout: 5000 }
 });
 
 test("a file that is too large to be read as a whole passes no check of its contents", async (context) => {
-  const large = `${"line\n".repeat(4_000_000)}`;
+  const large = "x".repeat(readLimit + 1);
   const text = 'file: {/large: {exists: true, contents: ["!nothing"]}}';
   const verdict = await evaluate(context, text, { tree: { large } });
   assert.deepEqual(lines(verdict), ["passed file /large exists", "error file /large contents"]);
-  assert.equal(verdict.results[1]?.message, "/large has 20000000 bytes, more than the 16777216 that are read");
+  assert.equal(
+    verdict.results[1]?.message,
+    `/large has ${readLimit + 1} bytes, more than the ${readLimit} that are read`,
+  );
 });
 
 test("mistakes in the checks are told before anything runs", async (context) => {

@@ -240,8 +240,10 @@ describe("tenants", () => {
   test("act for nobody else", async () => {
     const other = await door.ask("GET", configurations, { token: blue, tenant: "red" });
     assert.deepEqual([other.status, other.body.title], [403, "Forbidden"]);
-    const unknown = await door.ask("GET", configurations, { token: token.admin, tenant: "green" });
-    assert.deepEqual([unknown.status, unknown.body.detail], [400, 'there is no tenant "green"']);
+    for (const url of [configurations, `${native}/images`, components]) {
+      const unknown = await door.ask("GET", url, { token: token.admin, tenant: "green" });
+      assert.deepEqual([unknown.status, unknown.body.detail], [400, 'there is no tenant "green"'], url);
+    }
   });
 
   test("are refused where nothing keeps them apart, and not ignored", async () => {

@@ -1,4 +1,5 @@
 /** The administrators' door with a real house behind it, for tests; what needs a worker or machines is not there. */
+import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";
 import type { FastifyInstance, InjectOptions } from "fastify";
 import { openAccounts } from "../access/index.ts";
@@ -76,20 +77,19 @@ export async function plantAdminDoor(
 /** What fastify serves, once it is ready. It prints a tree; each line is a part of a path, with the methods that end there. */
 export function routesOf(app: FastifyInstance): { method: string; path: string }[] {
   const above: string[] = [];
-  return app
-    .printRoutes({ commonPrefix: false })
-    .split("\n")
-    .flatMap((line) => {
-      const [, indent = "", part = "", methods] =
-        /^((?:│ {3}| {4})*)[├└]── (.*?)(?: \(([A-Z, ]+)\))?$/.exec(line) ?? [];
-      if (part === "") return [];
-      above.length = indent.length / 4;
-      above.push(part === "(empty root node)" ? "" : part);
-      // It does not print what stands before a wildcard with nothing beside it, and there is one such.
-      const path = above.join("").replace(/^\*$/, "/vcs/*");
-      return (methods ?? "")
-        .split(", ")
-        .filter((method) => method !== "" && method !== "HEAD")
-        .map((method) => ({ method, path }));
-    });
+  const lines = app.printRoutes({ commonPrefix: false }).split("\n");
+  // What stands before a wildcard with nothing beside it is not printed; the only such one is known.
+  const unnamed = lines.filter((line) => /^[├└]── \* /.test(line)).length;
+  assert.ok(unnamed <= 1, `${unnamed} wildcards are printed without what stands before them`);
+  return lines.flatMap((line) => {
+    const [, indent = "", part = "", methods] = /^((?:│ {3}| {4})*)[├└]── (.*?)(?: \(([A-Z, ]+)\))?$/.exec(line) ?? [];
+    if (part === "") return [];
+    above.length = indent.length / 4;
+    above.push(part === "(empty root node)" ? "" : part);
+    const path = above.join("").replace(/^\*$/, "/vcs/*");
+    return (methods ?? "")
+      .split(", ")
+      .filter((method) => method !== "" && method !== "HEAD")
+      .map((method) => ({ method, path }));
+  });
 }

@@ -38,6 +38,15 @@ export interface ServeOptions {
   readonly onReady: (doors: { socket: string; admin: string | undefined; nodeDoor: string }) => void;
 }
 
+/**
+ * Of the node door: until a request has come. What nodes send is small, and what they are sent takes as long as it takes.
+ * Node takes the longer one of both for the whole request, and its own for the headers is a minute.
+ */
+const receiveLimits = {
+  requestTimeout: 30_000,
+  http: { headersTimeout: 30_000, connectionsCheckingInterval: 5_000 },
+};
+
 /** Serves until the signal, then stops in order: doors, reconcilers, worker, database. */
 export async function serve(config: Config, options: ServeOptions, until: AbortSignal): Promise<void> {
   // A door that cannot be opened stops the rest as the caller's signal does.
@@ -56,6 +65,7 @@ export async function serve(config: Config, options: ServeOptions, until: AbortS
     ...failureAnswers,
     forceCloseConnections: true,
     trustProxy: [...config.trusted_proxies],
+    ...receiveLimits,
   });
   const address = splitAddress(config.node_door_listen);
   const doorPort = () => portOf(nodeDoor) ?? address.port;

@@ -17,6 +17,7 @@ interface Rule {
   readonly path: string;
   readonly least: Role | "open";
   readonly tenants: boolean;
+  readonly openReads: boolean;
 }
 
 const table = readTable(readFileSync(new URL("who-may.txt", import.meta.url), "utf8"));
@@ -36,11 +37,16 @@ function readTable(text: string): readonly Rule[] {
     }
     const path = first === "(base)" ? "" : first;
     return pairs(words).flatMap(([methods, who]) => {
-      const [least = "", tenants] = who.split("+");
+      const [least = "", ...marks] = who.split("+");
       assert.ok(least === "open" || (roles as readonly string[]).includes(least), line);
+      assert.ok(
+        marks.every((mark) => mark === "tenants" || mark === "open_reads"),
+        line,
+      );
       return bases.flatMap((base) =>
         methods.split(",").map((method) => ({
-          ...{ service, method, path: base + path, tenants: tenants === "tenants" },
+          ...{ service, method, path: base + path },
+          ...{ tenants: marks.includes("tenants"), openReads: marks.includes("open_reads") },
           least: least as Rule["least"],
         })),
       );
@@ -99,6 +105,20 @@ test("each caller is let in where the table says so, and nowhere else", async ()
     }
   }
   assert.deepEqual(wrong, []);
+});
+
+test("where the configuration has open_reads, nobody reads what the table marks with it, and no more", async () => {
+  const open = await plantAdminDoor(await mkdtemp(join(tmpdir(), "nk-door-")), { sat: true, openReads: true });
+  open.app.addHook("preParsing", async (_request, reply) => reply.code(letIn).send());
+  const wrong: string[] = [];
+  for (const { method, path, least, openReads } of ofAdministrators) {
+    const url = path.replaceAll(/\{(\w+)\}/g, "x");
+    const found = (await open.ask(method as "GET", url)).status;
+    const expected = least === "open" || openReads ? letIn : 401;
+    if (found !== expected) wrong.push(`${method} ${path}: ${found}, not ${expected}`);
+  }
+  assert.deepEqual(wrong, []);
+  await open.close();
 });
 
 function statusFor(

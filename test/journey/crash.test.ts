@@ -149,7 +149,7 @@ test(`${kills} kills at random moments lose nothing`, { timeout: 20 * 60_000 }, 
     const tools = await toolsRunning();
     if (victim === "server") await server.kill9();
     else await killWorker();
-    await waitUntil(10, async () => {
+    await waitUntil(30, async () => {
       const left = new Set(await processesOf(data));
       return tools.every((line) => !left.has(line));
     });

@@ -16,7 +16,7 @@ let daemon: ChildProcess;
 let port: number;
 let url: string;
 /** What a hanging fetch may take before a test gives up. */
-const bounded = { timeout: 60_000 };
+const bounded = { timeout: 180_000 };
 
 before(async () => {
   site = await makeSite();

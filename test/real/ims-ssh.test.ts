@@ -4,7 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
@@ -62,7 +64,7 @@ before(async () => {
   await run("sh", ["-c", makeTree], { cwd: below("root") });
   await tool("tar", "-I", "zstd", "-C", below("root"), "-cf", below("root.tar"), ".");
   for (const name of ["key", "other"]) await tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", below(name));
-  const first = 21_022 + (process.pid % 1000);
+  const first = await freePorts(10);
   await writeFile(below("config.yaml"), JSON.stringify({ image_ssh: { first_port: first, last_port: first + 9 } }));
   server = await startServer({ cwd: folder, args: ["--config", below("config.yaml")] });
   await importRecipe("tiny", "");
@@ -72,6 +74,21 @@ before(async () => {
   const body = { name: "us", public_key: await readFile(below("key.pub"), "utf8") };
   key = (await ims<{ id: string }>("POST", "public-keys", 201, body)).id;
 });
+
+/** The first of so many in a row; below those that the kernel gives to others. */
+async function freePorts(count: number): Promise<number> {
+  for (;;) {
+    const first = 20_000 + Math.floor(Math.random() * 10_000);
+    const probes = Array.from({ length: count }, () => createServer());
+    const listening = probes.map((probe, index) => {
+      probe.listen(first + index, "127.0.0.1");
+      return once(probe, "listening");
+    });
+    const areFree = (await Promise.allSettled(listening)).every(({ status }) => status === "fulfilled");
+    for (const probe of probes) probe.close();
+    if (areFree) return first;
+  }
+}
 
 async function importRecipe(name: string, script: string): Promise<void> {
   const recipe = `name: ${name}\nfrom: {archive: root.tar}\n${script === "" ? "" : "layers: [{script: script.sh}]\n"}`;

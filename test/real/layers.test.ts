@@ -30,6 +30,7 @@ import { sha256 } from "../../src/lib/files.ts";
 
 const epoch = 1_750_000_000;
 const suite = "bookworm";
+const ansibleLog = `/tmp/netkiln-ansible-log-${process.pid}`;
 
 describe("layers on a tree", { timeout: 1_500_000 }, () => {
   let root: string;
@@ -129,7 +130,7 @@ describe("layers on a tree", { timeout: 1_500_000 }, () => {
 
   describe("Ansible", () => {
     const files = {
-      "ansible.cfg": "[defaults]\nroles_path = vendor\nlog_path = /tmp/netkiln-ansible-log\n",
+      "ansible.cfg": `[defaults]\nroles_path = vendor\nlog_path = ${ansibleLog}\n`,
       "plays/site.yml": `
 - hosts: Compute
   gather_facts: false
@@ -190,7 +191,7 @@ module.exit_json(changed=True)
         ]);
       }
       assert.equal(digests[0], digests[1]);
-      await assert.rejects(lstat("/tmp/netkiln-ansible-log"), "no log outside the build, whatever ansible.cfg says");
+      await assert.rejects(lstat(ansibleLog), "no log outside the build, whatever ansible.cfg says");
     });
 
     test("Ansible's own modules stay packed between plays, and nobody else's do", async () => {

@@ -13,14 +13,14 @@ import { openPower } from "../../src/power/index.ts";
 const dataDir = await mkdtemp(join(tmpdir(), "nk-real-"));
 after(() => rm(dataDir, { recursive: true }));
 
-test("the try finds that emulation runs guests, and keeps its answer about KVM", { timeout: 30_000 }, async () => {
+test("the try finds that emulation runs guests, and keeps its answer about KVM", { timeout: 90_000 }, async () => {
   assert.equal(await runsGuest("tcg", dataDir), true);
   const found = await findAccelerator(dataDir);
   const before = await readFile(join(dataDir, "accelerator.json"), "utf8");
   assert.equal((JSON.parse(before) as { accelerator: string }).accelerator, found);
   const started = performance.now();
   assert.equal(await findAccelerator(dataDir), found);
-  assert.ok(performance.now() - started < 1000, "the second question is answered from the file");
+  assert.ok(performance.now() - started < 3000, "the second question is answered from the file");
 });
 
 test("a virtual node asks the door for its script, survives, and is switched off", { timeout: 120_000 }, async () => {

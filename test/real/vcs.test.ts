@@ -71,7 +71,7 @@ async function git(
     PASSWORD: password,
   };
   return new Promise((resolve) => {
-    const child = execFile("git", args, { env, cwd, timeout: 60_000 }, (error, stdout, stderr) =>
+    const child = execFile("git", args, { env, cwd, timeout: 180_000 }, (error, stdout, stderr) =>
       resolve({ exitCode: error === null ? 0 : Number(error.code ?? -1), stdout, stderr }),
     );
     // Most of what is run here has ended before it would read.
@@ -239,8 +239,8 @@ test("a client that goes away leaves no git behind", async () => {
     stdio: "ignore",
     detached: true,
   });
-  await waitUntil(20, async () => (await serving()).length > 0);
+  await waitUntil(60, async () => (await serving()).length > 0);
   // Its helper, which has the connection, too.
   process.kill(-(client.pid ?? 0), "SIGKILL");
-  await waitUntil(20, async () => (await serving()).length === 0);
+  await waitUntil(60, async () => (await serving()).length === 0);
 });

@@ -29,7 +29,7 @@ export async function startRegistry(folder: string, htpasswd?: string): Promise<
   const text = `version: 0.1\nlog: {level: error}\nstorage: ${storage}\nhttp: {addr: "${host}"}\n${auth}`;
   await writeFile(join(folder, "registry.yml"), text);
   const child = spawn("docker-registry", ["serve", join(folder, "registry.yml")], { stdio: "ignore" });
-  await waitUntil(20, async () => {
+  await waitUntil(60, async () => {
     assert.equal(child.exitCode, null, "docker-registry runs");
     return fetch(`http://${host}/v2/`).then(
       () => true,

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isAlive } from "./alive.ts";
 import { makeFolder, startServer, waitUntil } from "./server.ts";
 import { makeSite, recipe, tool } from "./site.ts";
 
@@ -19,20 +20,25 @@ export async function preparedData(): Promise<string> {
   return data;
 }
 
+/** Longer than a maker takes, and than the next one where the first could not make it. */
+const longestWaitSeconds = 1500;
+
 async function preparedOnce(shared: string): Promise<string> {
   const ready = join(shared, createHash("sha256").update(recipe).digest("hex").slice(0, 12));
-  const making = `${ready}.new`;
+  const claim = `${ready}.maker`;
   let isMine = false;
-  await waitUntil(600, async () => {
-    isMine = await mkdir(making).then(
-      () => true,
-      () => false,
-    );
-    return isMine || existsSync(ready);
+  await waitUntil(longestWaitSeconds, async () => {
+    if (existsSync(ready)) return true;
+    isMine = await claimed(claim);
+    return isMine;
   });
   if (!isMine) return ready;
+  const making = `${ready}.new`;
   try {
     if (!existsSync(ready)) {
+      // Of a maker that was killed.
+      await rm(making, { recursive: true, force: true });
+      await mkdir(making);
       await prepare(making);
       await rename(making, ready);
     }
@@ -40,7 +46,37 @@ async function preparedOnce(shared: string): Promise<string> {
   } finally {
     // Also when it could not be made: the next one tries again.
     await rm(making, { recursive: true, force: true });
+    await rm(claim, { force: true });
   }
+}
+
+/** One process has it, which is named in it; that of a process which is gone is taken over. */
+async function claimed(claim: string): Promise<boolean> {
+  const mine = `${claim}.${process.pid}`;
+  await writeFile(mine, String(process.pid));
+  try {
+    // A link is there with what is in it, or not at all.
+    await link(mine, claim);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const maker = Number(await readFile(claim, "utf8").catch(() => ""));
+    if (maker > 0 && !isAlive(maker) && (await isFirst(`${claim}.of-${maker}`))) await rm(claim);
+    return false;
+  } finally {
+    await rm(mine, { force: true });
+  }
+}
+
+/** Of several who see that a maker is dead one takes its claim away; another might take away that of the next maker. */
+async function isFirst(folder: string): Promise<boolean> {
+  return mkdir(folder).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+      return false;
+    },
+  );
 }
 
 async function prepare(data: string): Promise<void> {

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 const program = fileURLToPath(new URL("../../bin/netkiln", import.meta.url));
-const readySeconds = 30;
+const readySeconds = 90;
 const stopSeconds = 60;
 /** Longer than any command of a test may take: one that hangs fails its test instead of holding all of them. */
 const commandSeconds = 900;

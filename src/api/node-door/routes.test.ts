@@ -88,7 +88,7 @@ async function openDoor() {
     findImage,
     onReport: () => (reports += 1),
   });
-  return { app, boots, nodes, entries, accesses, image, reports: () => reports };
+  return { app, boots, nodes, entries, accesses, identities, image, reports: () => reports };
 }
 
 const host = { host: "10.0.2.2:8080" };
@@ -217,6 +217,19 @@ test("what is asked in the plain form is answered past the routes, and the same"
   assert.equal((await get(script, { "x-forwarded-for": "10.0.0.1" })).express, false);
 });
 
+test("what fails after a boot has begun begins no other one", async () => {
+  const { app, boots, identities } = await openDoor();
+  identities.tokenFor = () => {
+    throw new Error("no more tokens");
+  };
+  const url = await app.listen({ port: 0, host: "127.0.0.1" });
+  const response = await fetch(url + script);
+  assert.equal(response.status, 500);
+  assert.equal(response.headers.get("content-type"), "application/problem+json");
+  assert.match(await response.text(), /an unexpected error happened; the server's log has more/);
+  assert.equal((await boots.list({ limit: 9 })).length, 1);
+});
+
 test("the plain form of a question is read as the schema reads it", () => {
   const as = (url: string, more: object = {}) => plainAsk({ method: "GET", url, headers: {}, ...more } as never);
   const [base] = scriptPaths;
@@ -249,7 +262,12 @@ test("the plain form of a question is read as the schema reads it", () => {
   assert.equal(as(`${url}&retry=1000001`), undefined);
   assert.equal(as(`/x${url}`), undefined);
   assert.equal(as(url, { method: "HEAD" }), undefined);
-  assert.equal(as(url, { headers: { "x-forwarded-for": "10.0.0.1" } }), undefined);
+  for (const headers of [
+    { "x-forwarded-for": "10.0.0.1" },
+    { "content-length": "104857600" },
+    { "transfer-encoding": "chunked" },
+  ])
+    assert.equal(as(url, { headers }), undefined);
 });
 
 test("files are whole or in ranges, and the phase is reached with the last byte", async () => {

@@ -2,11 +2,14 @@
  * Boot scripts past fastify. When a whole machine is switched on, each node asks for its script, most of them at the same
  * time, and fastify's way to a handler takes longer than the answer. So what is asked in the form in which our own
  * scripts and iPXE ask is answered here. Everything else goes to fastify, whose routes answer the same: other forms,
- * trusted proxies, and whatever goes wrong. All that came in one turn of the event loop share one look at what has
- * changed.
+ * trusted proxies, bodies, and what goes wrong before a boot has begun. All that came in one turn of the event loop share
+ * one look at what has changed.
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import { scriptPaths, type BootScripts, type FoundScript, type ScriptAsk } from "../../boot/index.ts";
+import { NetkilnError } from "../../lib/errors.ts";
+import { log } from "../../lib/log.ts";
+import { problemOf, problemType, unexpected } from "../problem.ts";
 import { bootingScript, type BeginBootParts } from "./begin-boot.ts";
 
 export type ScriptExpressParts = BeginBootParts & { readonly scripts: BootScripts };
@@ -30,10 +33,16 @@ export function answerScriptsFirst(server: Server, parts: ScriptExpressParts): v
     const now = waiting;
     waiting = [];
     const byRoutes = ({ request, response }: Waiting) => byRoute(request, response);
+    // What is refused has begun no boot. After anything else one may have begun, and the route would begin another.
+    const failed = (error: unknown, one: Waiting) =>
+      error instanceof NetkilnError ? byRoutes(one) : answerFailure(error, one);
     try {
       const scripts = parts.scripts.findAll(now.map(({ asked }) => asked.ask));
       for (const [index, one] of now.entries()) {
-        answer(parts, scripts[index] as Found, one).catch(() => byRoutes(one));
+        Promise.resolve(scripts[index] as Found).then(
+          (found) => answer(parts, found, one).catch((error: unknown) => failed(error, one)),
+          () => byRoutes(one),
+        );
       }
     } catch {
       // The database cannot be read.
@@ -63,6 +72,12 @@ async function answer(parts: ScriptExpressParts, found: Found, { asked, request,
   response.end(text);
 }
 
+function answerFailure(error: unknown, { request, response }: Waiting): void {
+  log.error({ error, method: request.method, url: request.url }, "request failed");
+  if (response.headersSent) return void response.destroy();
+  response.writeHead(500, { "content-type": problemType }).end(JSON.stringify(problemOf(unexpected())));
+}
+
 const [short, long] = scriptPaths;
 /** As script.ts and iPXE write it. A retry has no more digits than the query's schema lets through. */
 const plainForm = new RegExp(
@@ -70,9 +85,12 @@ const plainForm = new RegExp(
     `(?:&arch=([\\w.-]{1,32}))?(?:&retry=(\\d{1,6}))?$`,
 );
 
+/** Of proxies, and of bodies, which the routes refuse when they are too large. */
+const longWay = ["x-forwarded-for", "content-length", "transfer-encoding"];
+
 /** Undefined for what has to go the long way. */
 export function plainAsk({ method, url = "", headers }: IncomingMessage): PlainAsk | undefined {
-  if (method !== "GET" || headers["x-forwarded-for"] !== undefined) return undefined;
+  if (method !== "GET" || longWay.some((name) => headers[name] !== undefined)) return undefined;
   const found = plainForm.exec(url);
   if (found === null) return undefined;
   const [, csm, mac, name, nid, arch, retry] = found;

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import fastify from "fastify";
 import { rawManifest } from "../../artifact/index.ts";
 import { sha256 } from "../../lib/files.ts";
+import { answerProblems } from "../problem.ts";
 import { registerOciRegistry } from "./routes.ts";
 
 const blob = "0123456789";
@@ -14,6 +15,8 @@ const referrer = { mediaType: type, digest: blobDigest, size: 10, artifactType: 
 const name = "site/nested/compute";
 
 const app = fastify();
+// As at the node door.
+answerProblems(app);
 registerOciRegistry(app, {
   tags: async (asked) => (asked === name ? ["b", "A", "a", "c"] : undefined),
   manifest: async (asked, reference) =>
@@ -119,8 +122,12 @@ test("what changes something is refused, whatever it sends", async () => {
       headers: { "content-type": type },
     }),
     await app.inject({ method: "PUT", url: `/v2/${name}/manifests/a`, payload: "{", headers: { "content-type": "?" } }),
+    await app.inject({ method: "PATCH", url: `/v2/${name}/blobs/uploads/1`, payload: Buffer.alloc(2 << 20) }),
   ];
-  for (const answer of answers) assert.deepEqual([answer.statusCode, codeOf(answer)], [405, "UNSUPPORTED"]);
+  for (const answer of answers) {
+    assert.deepEqual([answer.statusCode, codeOf(answer)], [405, "UNSUPPORTED"]);
+    assert.match(answer.body, /this registry can only be read/);
+  }
 });
 
 test("an unexpected failure says nothing of the inside", async () => {

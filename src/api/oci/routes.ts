@@ -53,12 +53,6 @@ export function registerOciRegistry(app: FastifyInstance, catalog: OciCatalog): 
       log.error({ error, method: request.method, url: request.url }, "request failed");
       return refuse(reply, "UNKNOWN", "an unexpected error happened; the server's log has more");
     });
-    // What somebody wants to upload is not looked at.
-    scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser("*", (_request, payload, done) => {
-      payload.resume();
-      done(null);
-    });
     scope.addHook(
       "onSend",
       async (_request, reply) => void reply.header("docker-distribution-api-version", "registry/2.0"),
@@ -74,9 +68,15 @@ export function registerOciRegistry(app: FastifyInstance, catalog: OciCatalog): 
     scope.route({
       method: ["POST", "PUT", "PATCH", "DELETE"],
       url: "/v2/*",
-      handler: async (_request, reply) => refuse(reply, "UNSUPPORTED", "this registry can only be read"),
+      // Before anything is looked at for which it would be refused in other words, such as its size.
+      onRequest: refusePush,
+      handler: refusePush,
     });
   });
+}
+
+async function refusePush(_request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  return refuse(reply, "UNSUPPORTED", "this registry can only be read");
 }
 
 /** The name may hold "/", so the last part that says what is wanted counts. */

@@ -140,7 +140,11 @@ const cfs: readonly Call[] = [
       command: "cfs sessions create",
       sends: "POST /apis/cfs/v2/sessions",
       status: 200,
-      reads: { name: "build-image", "configuration.name": "two", "status.session.status": "pending" },
+      reads: {
+        ...{ name: "build-image", "configuration.name": "two", "status.session.status": "pending" },
+        // Only here: the server begins with it at once.
+        ...{ "status.session.succeeded": "none", "status.artifacts": [] },
+      },
     },
     body: {
       name: "build-image",
@@ -156,7 +160,7 @@ const cfs: readonly Call[] = [
     command: "cfs sessions describe",
     sends: "GET /apis/cfs/v2/sessions/build-image",
     status: 200,
-    reads: { "status.session.succeeded": "none", "status.artifacts": [] },
+    reads: { name: "build-image", "status.session.succeeded": something, "status.artifacts": something },
   },
   {
     command: "cfs v3 sessions create (name is taken)",

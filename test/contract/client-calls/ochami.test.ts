@@ -279,7 +279,7 @@ const cloudInit: readonly Call[] = [
     command: "cloud-init node get meta-data",
     sends: `GET ${admin}/impersonation/${node}/meta-data`,
     status: 200,
-    prints: /local-hostname: first\n[\s\S]*instance_data:/,
+    prints: /"local-hostname": "first"\n[\s\S]*"instance_data":/,
   },
   {
     command: "cloud-init node get user-data",

@@ -40,17 +40,19 @@ function describing({ version }: Pick<CloudInitParts, "version">, service: Servi
   const description = `As netkiln serves it below ${base}.`;
   const get = (path: string, body: () => object) =>
     operation({ id: `GET ${path}`, method: "GET", path, open: true, run: async () => answer(200, body()) });
+  let document: object | undefined;
+  const describe = () => {
+    const routes = routesOf(whole).filter(({ notes }) => notes.isAlias !== true);
+    // As at a door that wants tokens: who needs none may bring one.
+    const door = { requireToken: true, openReads: false };
+    return openApiDocument(routes, { sections: [whole], door }, { title: about.title, version, description, base });
+  };
   const whole: Service = {
     ...service,
     operations: [
       ...service.operations,
       get("/version", () => ({ process_name: "netkiln", build_info: `Version: ${version}` })),
-      get("/openapi.json", () => {
-        const routes = routesOf(whole).filter(({ notes }) => notes.isAlias !== true);
-        // As at a door that wants tokens: who needs none may bring one.
-        const door = { requireToken: true, openReads: false };
-        return openApiDocument(routes, { sections: [whole], door }, { title: about.title, version, description, base });
-      }),
+      get("/openapi.json", () => (document ??= describe())),
     ],
   };
   return whole;
