@@ -8,17 +8,25 @@ For each module that a run uses, Ansible packs an archive of it and of all that 
 modules do, and the archives are kept for that run alone, in a folder of its own (_find_module_utils in
 ansible.executor.module_common). Here those of Ansible's own modules are kept in FOLDER. Who calls this sees to it that
 the playbook's repository has no modules of its own: one of the same name would have the same archive.
+
+Python would compile what is in such an archive at each task, which takes longer than most modules do as well. So the
+archives are kept with it compiled.
 """
 
 import atexit
+import base64
 import contextlib
 import gc
 import hashlib
+import importlib.util
+import io
+import marshal
 import os
 import re
 import shutil
 import sys
 import tempfile
+import zipfile
 
 
 # Where Ansible is installed.
@@ -50,7 +58,7 @@ def remove_others(folder):
 
 def keep(folder, run):
     """What cannot be kept is packed again."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError, zipfile.BadZipFile):
         for name in os.listdir(run):
             archive = os.path.join(run, name)
             if not os.path.islink(archive) and is_own(name):
@@ -64,10 +72,12 @@ def is_own(name):
 
 
 def keep_one(archive, folder):
+    with open(archive, "rb") as source:
+        packed = with_compiled(source.read())
     descriptor, written = tempfile.mkstemp(dir=folder, prefix=".")
     try:
-        with open(archive, "rb") as source, os.fdopen(descriptor, "wb") as target:
-            shutil.copyfileobj(source, target)
+        with os.fdopen(descriptor, "wb") as target:
+            target.write(packed)
             target.flush()
             os.fsync(target.fileno())
         # Others may do the same at this moment.
@@ -77,10 +87,40 @@ def keep_one(archive, folder):
         raise
 
 
+def with_compiled(packed):
+    """
+    The archive, which is in base64, with the code of each source beside it. A Python of another version than this one
+    goes by the source, as zipimport does when it cannot read the code.
+    """
+    written = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(packed))) as source:
+        with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as target:
+            for entry in source.infolist():
+                content = source.read(entry)
+                target.writestr(entry, content)
+                if entry.filename.endswith(".py"):
+                    compiled = zipfile.ZipInfo(entry.filename + "c", entry.date_time)
+                    target.writestr(compiled, code_of(content, entry.filename), zipfile.ZIP_DEFLATED)
+    return base64.b64encode(written.getvalue())
+
+
+# PEP 552: the code goes by a hash of the source, which nobody compares.
+unchecked_hash = (1).to_bytes(4, "little")
+
+
+def code_of(content, name):
+    code = marshal.dumps(compile(content, name, "exec", dont_inherit=True))
+    return importlib.util.MAGIC_NUMBER + unchecked_hash + importlib.util.source_hash(content) + code
+
+
+# Raised when archives are kept in another form than before.
+kept_form = "2"
+
+
 def version_of(ansible):
     """Changes when another Ansible is installed."""
     parts = [os.path.join(home, part) for part in ("modules", "module_utils", "executor")]
-    seen = [ansible.__version__, sys.version, *(str(os.stat(part).st_mtime_ns) for part in parts)]
+    seen = [kept_form, ansible.__version__, sys.version, *(str(os.stat(part).st_mtime_ns) for part in parts)]
     return hashlib.sha256("\n".join(seen).encode()).hexdigest()[:16]
 
 
