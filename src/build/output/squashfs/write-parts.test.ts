@@ -44,3 +44,11 @@ test("it can be stopped", async () => {
   stop.abort();
   await assert.rejects(writing, { name: "AbortError" });
 });
+
+test("threads are used again, also by several at once", async () => {
+  const names = ["one", "two", "three", "four"].map((name) => join(folder, name));
+  const digests = await Promise.all(names.map((output) => writeParts({ output, parts })));
+  const again = await writeParts({ output: join(folder, "five"), parts });
+  assert.equal(new Set([...digests, again].map(({ sha256, md5, size }) => `${sha256} ${md5} ${size}`)).size, 1);
+  assert.ok(names.every((name) => readFileSync(name).equals(readFileSync(join(folder, "five")))));
+});

@@ -61,18 +61,39 @@ export async function writeParts({ output, parts }: FileParts, signal?: AbortSig
   }
 }
 
+/** Threads without a task. To start one takes as long as to digest some 20 MB, and the next image needs them again. */
+const idle: Worker[] = [];
+const mostIdle = 2;
+
+function startThread(): Worker {
+  const worker = new Worker(new URL("write-worker.ts", import.meta.url));
+  // One that dies while it has nothing to do is not used again.
+  const forget = () => {
+    if (idle.includes(worker)) idle.splice(idle.indexOf(worker), 1);
+  };
+  return worker.on("error", forget).on("exit", forget);
+}
+
 async function doInThread(task: Task, signal: AbortSignal): Promise<Done> {
-  const worker = new Worker(new URL("write-worker.ts", import.meta.url), { workerData: task });
+  const worker = idle.pop() ?? startThread();
   const { promise, resolve, reject } = Promise.withResolvers<Done>();
-  worker.on("message", (answer: Answer) => ("digest" in answer ? resolve(answer) : reject(errorOf(answer))));
-  worker.on("error", reject);
+  const take = (answer: Answer) => ("digest" in answer ? resolve(answer) : reject(errorOf(answer)));
   const stop = () => reject(signal.reason);
+  worker.on("message", take).on("error", reject).ref();
   signal.addEventListener("abort", stop, { once: true });
+  worker.postMessage(task, []);
   try {
-    return await promise;
+    const done = await promise;
+    // For the next one; it does not hold up the end of this process.
+    worker.off("message", take).off("error", reject).unref();
+    if (idle.length < mostIdle) idle.push(worker);
+    else await worker.terminate();
+    return done;
+  } catch (error) {
+    await worker.terminate();
+    throw error;
   } finally {
     signal.removeEventListener("abort", stop);
-    await worker.terminate();
   }
 }
 
