@@ -15,6 +15,9 @@ export interface Call {
   readonly prints?: RegExp;
 }
 
+/** `cray` sends JSON with its type, also where there is no body. */
+export const crayHeaders = { "content-type": "application/json", accept: "*/*", "user-agent": "cray/0.99.0" };
+
 /** What stands for any value: the client needs it to be there. */
 export const something = Symbol("something");
 

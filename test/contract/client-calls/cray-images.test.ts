@@ -3,11 +3,10 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { plantImage } from "../../../src/image/plant-image.ts";
 import { openServed, type Served } from "../support/served.ts";
-import { replay, something, type Call } from "./calls.ts";
+import { crayHeaders, replay, something, type Call } from "./calls.ts";
 
 let served: Served;
 const imageId = "0f8fad5b-d9cb-469f-a165-70867728950e";
-const json = { "content-type": "application/json", accept: "*/*", "user-agent": "cray/0.99.0" };
 before(async () => {
   served = await openServed();
   await served.house.images.publish(plantImage(imageId, "base"));
@@ -105,7 +104,7 @@ const images: readonly Call[] = [
   },
 ];
 
-test("cray ims", async () => replay(served, images, json));
+test("cray ims", async () => replay(served, images, crayHeaders));
 
 test("cray auth login, and the next call with what it got", async () => {
   const password = "correct horse battery";
@@ -121,5 +120,5 @@ test("cray auth login, and the next call with what it got", async () => {
   const { access_token, refresh_token, expires_in, token_type } = login.json;
   assert.ok(refresh_token.length > 0 && expires_in > 0 && /^bearer$/i.test(token_type));
   const authorization = `Bearer ${access_token}`;
-  assert.equal((await served.ask("GET", `${ims}/images`, { headers: { ...json, authorization } })).status, 200);
+  assert.equal((await served.ask("GET", `${ims}/images`, { headers: { ...crayHeaders, authorization } })).status, 200);
 });

@@ -2,11 +2,10 @@
 import { after, before, test } from "node:test";
 import { plantImage } from "../../../src/image/plant-image.ts";
 import { openServed, type Served } from "../support/served.ts";
-import { replay, something, type Call } from "./calls.ts";
+import { crayHeaders, replay, something, type Call } from "./calls.ts";
 
 let served: Served;
 const imageId = "0f8fad5b-d9cb-469f-a165-70867728950e";
-const json = { "content-type": "application/json", accept: "*/*", "user-agent": "cray/0.99.0" };
 before(async () => {
   served = await openServed();
   await served.house.images.publish(plantImage(imageId, "base"));
@@ -340,5 +339,5 @@ const power: readonly Call[] = [
 ];
 
 for (const [what, calls] of Object.entries({ hsm, cfs, bos, bss, power })) {
-  test(`cray: ${what}`, async () => replay(served, calls, json));
+  test(`cray: ${what}`, async () => replay(served, calls, crayHeaders));
 }

@@ -15,27 +15,24 @@ import {
 } from "./schema.ts";
 
 const base = "/locks";
+/** What is called to change something, what it changes, and to what. */
+const changes = [
+  ["lock", "setLocked", true],
+  ["unlock", "setLocked", false],
+  ["disable", "setDisabled", true],
+  ["repair", "setDisabled", false],
+] as const;
 
 export function lockOperations(locks: LockStore): Operation[] {
   return [
-    ...(["lock", "unlock"] as const).map((verb) =>
+    ...changes.map(([verb, change, value]) =>
       operation({
         id: `POST ${base}/${verb}`,
         method: "POST",
         path: `${base}/${verb}`,
         body: lockSchema,
         run: async ({ body }) =>
-          answer(200, printResult(await locks.setLocked(filterOf(body), verb === "lock", body.ProcessingModel))),
-      }),
-    ),
-    ...(["disable", "repair"] as const).map((verb) =>
-      operation({
-        id: `POST ${base}/${verb}`,
-        method: "POST",
-        path: `${base}/${verb}`,
-        body: lockSchema,
-        run: async ({ body }) =>
-          answer(200, printResult(await locks.setDisabled(filterOf(body), verb === "disable", body.ProcessingModel))),
+          answer(200, printResult(await locks[change](filterOf(body), value, body.ProcessingModel))),
       }),
     ),
     operation({
