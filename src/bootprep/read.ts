@@ -1,6 +1,7 @@
 /** From the text of a bootprep file to a BootprepFile, or to every mistake in it at once. */
 import { NetkilnError, type Problem } from "../lib/errors.ts";
-import { countOf, parseYaml, type YamlSource } from "../lib/yaml.ts";
+import { countOf } from "../lib/text.ts";
+import { parseYaml, type YamlSource } from "../lib/yaml.ts";
 import type {
   BootprepFile,
   BootSets,

@@ -1,7 +1,8 @@
 /** Variables of bootprep templates: where they come from, and what is said when one is missing. */
 import { NetkilnError, type Problem } from "../lib/errors.ts";
 import { renderTemplate } from "../lib/template.ts";
-import { countOf, parseYaml } from "../lib/yaml.ts";
+import { countOf } from "../lib/text.ts";
+import { parseYaml } from "../lib/yaml.ts";
 import { isMapping, nearest } from "./shape.ts";
 
 export type Variables = Readonly<Record<string, unknown>>;

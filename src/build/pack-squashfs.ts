@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "../lib/exec.ts";
 import type { Digests } from "../lib/files.ts";
-import { countOf } from "../lib/yaml.ts";
+import { countOf } from "../lib/text.ts";
 import { keepOfLayer } from "./keep-step.ts";
 import { packContent } from "./output/squashfs/content-pack.ts";
 import { contentsOf, imageEntries } from "./output/squashfs/from-view.ts";

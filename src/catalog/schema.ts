@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { NetkilnError } from "../lib/errors.ts";
-import { checkYaml, countOf, parseYaml } from "../lib/yaml.ts";
+import { countOf } from "../lib/text.ts";
+import { checkYaml, parseYaml } from "../lib/yaml.ts";
 
 /*
  * What CSM's product catalog keeps about a version of a product (cray-product-catalog, schema.yaml). Members that it

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import type { ListedVariable } from "../bootprep/index.ts";
 import { formatProblem, type Problem } from "../lib/errors.ts";
-import { formatYaml } from "../lib/yaml.ts";
 import { addVariableOptions, readVariables, type VariableOptions } from "./bootprep-request.ts";
 import { formatOption, outputFolderOption, printAs, refuseToWrite, type Format } from "./bootprep-results.ts";
 import type { OpenSession, Session } from "./command.ts";
 import { paint, printJson, printTable } from "./output.ts";
+import { yamlLines } from "./yaml-file.ts";
 
 const exampleFile = "example-bootprep-input.yaml";
 const docsFile = "bootprep-schema-docs.html";
@@ -55,7 +55,7 @@ export function addReference(bootprep: Command, open: OpenSession): void {
     const { client, output } = open(schema);
     const found = await client.get<Record<string, unknown>>("/bootprep/schema");
     if (output.json) printJson(output, found);
-    else output.print(formatYaml(found).trimEnd());
+    else output.print(await yamlLines(found));
   });
 }
 

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { Option } from "commander";
 import type { Payload, Run, RunItem } from "../bootprep/index.ts";
 import { NetkilnError } from "../lib/errors.ts";
-import { formatYaml } from "../lib/yaml.ts";
 import type { Output } from "./output.ts";
+import { yamlLines } from "./yaml-file.ts";
 
 const formats = ["pretty", "yaml", "json"] as const;
 export type Format = (typeof formats)[number];
@@ -19,8 +19,8 @@ export function outputFolderOption(): Option {
 }
 
 /** Goes to standard output alone, so that a program can read it. */
-export function printAs(format: Exclude<Format, "pretty">, value: unknown, output: Output): void {
-  output.print(format === "json" ? JSON.stringify(value, null, 2) : formatYaml(value).trimEnd());
+export async function printAs(format: Exclude<Format, "pretty">, value: unknown, output: Output): Promise<void> {
+  output.print(format === "json" ? JSON.stringify(value, null, 2) : await yamlLines(value));
 }
 
 /** For what is told beside a report: it goes to standard error. */

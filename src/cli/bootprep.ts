@@ -3,7 +3,7 @@ import type { Payload, Run } from "../bootprep/index.ts";
 import type { Planned } from "../build/index.ts";
 import { formatProblem, type Problem } from "../lib/errors.ts";
 import { wasCut } from "../lib/http.ts";
-import { countOf } from "../lib/yaml.ts";
+import { countOf } from "../lib/text.ts";
 import { addReference } from "./bootprep-reference.ts";
 import {
   addOptionsWithoutEffect,
@@ -85,7 +85,7 @@ async function runAndReport(
   const started = await startRun(request, beside);
   try {
     const run = await followRun(started, beside);
-    if (isReport) printAs(format, reportOf(run), output);
+    if (isReport) await printAs(format, reportOf(run), output);
   } finally {
     // Also of a run that failed: what was made before is in them.
     if (saveFiles === true) {
@@ -151,7 +151,7 @@ async function showPlan(
 ): Promise<void> {
   const plan = await client.send<PlanAnswer>("POST", "/bootprep/plans", request);
   if (output.json) printJson(output, plan);
-  else if (format !== "pretty") printAs(format, plan, output);
+  else if (format !== "pretty") await printAs(format, plan, output);
   else printPlan(plan, output);
   if (saveFiles === true) await save(plan.payloads, outputDir, output);
 }

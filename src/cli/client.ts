@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { Transform } from "node:stream";
 import { fromErrorRecord, NetkilnError, type ErrorRecord } from "../lib/errors.ts";
-import { receiveFile, sendRequest, type HttpAnswer } from "../lib/http.ts";
+import { receiveFile, sendRequest, type HttpAnswer, type ServerAddress } from "../lib/http.ts";
 
 export interface Client {
   get<T>(path: string, query?: Query): Promise<T>;
@@ -33,12 +33,17 @@ const uploadChunk = 256 * 1024;
 const prefix = "/apis/netkiln/v1";
 const tokenPath = "/keycloak/realms/shasta/protocol/openid-connect/token";
 
+/** Where the server is, asked for when something is sent to it. */
+export type FindServer = () => Promise<ServerAddress>;
+
 /** Talks to a server; a problem that it answers with is thrown as the error that it was. */
-export function openClient(server: string, token: string | undefined, ca?: string): Client {
+export function openClient(server: ServerAddress | FindServer, token: string | undefined, ca?: string): Client {
+  let found: Promise<ServerAddress> | undefined;
+  const address = () => (found ??= typeof server === "string" ? Promise.resolve(server) : server());
   const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const call = async (method: string, path: string, content?: { type: string; body: Buffer | string }) => {
     const headers = { ...authorization, ...(content !== undefined && { "content-type": content.type }) };
-    const answer = await sendRequest(server, method, `${prefix}${path}`, { headers, body: content?.body, ca });
+    const answer = await sendRequest(await address(), method, `${prefix}${path}`, { headers, body: content?.body, ca });
     if (answer.status >= 400) throw toError(answer, path);
     return answer;
   };
@@ -61,7 +66,11 @@ export function openClient(server: string, token: string | undefined, ca?: strin
     const source = createReadStream(file, { highWaterMark: uploadChunk, end: Math.max(size - 1, 0) });
     source.on("error", (error) => counter.destroy(error));
     counter.on("close", () => source.destroy());
-    const answer = await sendRequest(server, "POST", `${prefix}${path}`, { headers, body: source.pipe(counter), ca });
+    const answer = await sendRequest(await address(), "POST", `${prefix}${path}`, {
+      headers,
+      body: source.pipe(counter),
+      ca,
+    });
     if (answer.status >= 400) throw toError(answer, path);
     return answer;
   };
@@ -91,14 +100,14 @@ export function openClient(server: string, token: string | undefined, ca?: strin
     uploadFile: async <T>(path: string, file: string, options: UploadOptions) =>
       parse<T>(await sendFile(path, file, options)),
     download: async (path, file) => {
-      const refusal = await receiveFile(server, `${prefix}${path}`, file, { headers: authorization, ca });
+      const refusal = await receiveFile(await address(), `${prefix}${path}`, file, { headers: authorization, ca });
       if (refusal !== undefined) throw toError(refusal, path);
     },
     raw: async (path, query) => call("GET", withQuery(path, query)),
     login: async (username, password) => {
       const form = new URLSearchParams({ grant_type: "password", client_id: "shasta", username, password });
       const headers = { "content-type": "application/x-www-form-urlencoded" };
-      const answer = await sendRequest(server, "POST", tokenPath, { headers, body: String(form), ca });
+      const answer = await sendRequest(await address(), "POST", tokenPath, { headers, body: String(form), ca });
       if (answer.status === 200) return parse(answer);
       const { error_description: said } = parse<{ error_description?: string }>(answer);
       throw new NetkilnError(

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { InvalidArgumentError, type Command } from "commander";
 import { NetkilnError } from "../lib/errors.ts";
-import { openClient, type Client } from "./client.ts";
+import { openClient, type Client, type FindServer } from "./client.ts";
 import { openOutput, printJson, printTable, type Output } from "./output.ts";
 
 /** What every command gets: the server it talks to and where it prints. */
@@ -20,7 +20,7 @@ export interface GlobalOptions {
 }
 
 export interface Defaults {
-  readonly server: string;
+  readonly server: FindServer;
   readonly token: string | undefined;
   readonly color: boolean;
   /** File with the certificates that the server's has to come from. */

@@ -1,10 +1,9 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { NetkilnError } from "../lib/errors.ts";
-import { formatYaml } from "../lib/yaml.ts";
-import { readConfig } from "../server/config.ts";
 import type { GlobalOptions } from "./command.ts";
 import { openOutput, printJson } from "./output.ts";
+import { yamlLines } from "./yaml-file.ts";
 
 interface Options {
   readonly gateway?: string;
@@ -28,12 +27,13 @@ export function addKubeconfig(program: Command, environment: NodeJS.ProcessEnv):
   );
   command.action(async (options: Options) => {
     const globals = command.optsWithGlobals<GlobalOptions>();
+    const { readConfig } = await import("../server/config.ts");
     const config = options.gateway === undefined ? readConfig(globals, environment) : undefined;
     const gateway = options.gateway ?? config?.sat?.gateway ?? config?.admin_url;
     const kubeconfig = kubeconfigOf(gateway, options.tokenFile, await readCertificate(options.caFile));
     const output = openOutput(globals.json === true, false);
     if (output.json) printJson(output, kubeconfig);
-    else output.print(formatYaml(kubeconfig).trimEnd());
+    else output.print(await yamlLines(kubeconfig));
     await warnOfLineEnd(options.tokenFile, (text) => output.warn(text));
   });
 }

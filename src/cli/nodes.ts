@@ -1,12 +1,11 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import type { BootEntry } from "../boot/index.ts";
 import type { Group, Node } from "../node/index.ts";
 import type { Boot } from "../telemetry/index.ts";
-import { parseYaml } from "../lib/yaml.ts";
 import { NetkilnError } from "../lib/errors.ts";
 import { addNoun, collect, type OpenSession } from "./command.ts";
 import { printFields, printJson, printTable } from "./output.ts";
+import { readYamlFile } from "./yaml-file.ts";
 
 export function addNodes(program: Command, open: OpenSession): void {
   const nodes = addNoun<Node>(program, open, {
@@ -101,11 +100,7 @@ function nodeFrom(xname: string | undefined, options: AddOptions): unknown {
 }
 
 async function nodesOf(file: string): Promise<readonly unknown[]> {
-  const text = await readFile(file, "utf8").catch(() => {
-    throw new NetkilnError("invalid_input", `${file} cannot be read`);
-  });
-  const { value, problems } = parseYaml(text, file);
-  if (problems.length > 0) throw new NetkilnError("invalid_input", `${file} cannot be parsed`, { problems });
+  const value = await readYamlFile(file);
   if (!Array.isArray(value)) throw new NetkilnError("invalid_input", `${file} must hold a list of nodes`);
   return value;
 }

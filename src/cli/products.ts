@@ -2,9 +2,10 @@ import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import type { Product } from "../catalog/index.ts";
 import { NetkilnError } from "../lib/errors.ts";
-import { countOf, parseYaml } from "../lib/yaml.ts";
+import { countOf } from "../lib/text.ts";
 import { addNoun, type OpenSession } from "./command.ts";
 import { paint, printFields, printJson, type Output } from "./output.ts";
+import { readYamlFile } from "./yaml-file.ts";
 
 type Warned<T> = T & { readonly warnings: readonly string[] };
 
@@ -43,9 +44,8 @@ export function addProducts(program: Command, open: OpenSession): void {
   put.addHelpText("after", "\nExample:\n  netkiln products put cos:2.5.97 -f cos.yaml");
   put.action(async (name: string, { file }: { file: string }) => {
     const { client, output } = open(put);
-    const { value, problems } = parseYaml(await read(file), file);
-    if (problems.length > 0) throw new NetkilnError("invalid_input", `${file} cannot be parsed`, { problems });
-    const product = await client.send<Warned<Product>>("PUT", `/products/${encodeURIComponent(name)}`, value);
+    const path = `/products/${encodeURIComponent(name)}`;
+    const product = await client.send<Warned<Product>>("PUT", path, await readYamlFile(file));
     if (output.json) return printJson(output, product);
     warn(product.warnings, output);
     output.print(`product ${product.name}:${product.version} is in the catalog`);

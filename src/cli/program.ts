@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
 import { NetkilnError } from "../lib/errors.ts";
-import { readConfig } from "../server/config.ts";
+import { socketIn, usualConfig, usualData } from "../server/data-folder.ts";
 import { version } from "../server/version.ts";
 import { addAccounts, addTenants } from "./accounts.ts";
 import { addBootprep } from "./bootprep.ts";
@@ -25,6 +27,16 @@ import { addTokens } from "./tokens.ts";
 
 const exitUsage = 2;
 
+/** A configuration, and what it takes to read one, is loaded only where nothing else says where the server is. */
+async function findSocket(options: GlobalOptions, environment: NodeJS.ProcessEnv): Promise<string> {
+  const data = options.data ?? environment["NETKILN_DATA"];
+  if (data !== undefined) return socketIn(resolve(data));
+  const config = options.config ?? environment["NETKILN_CONFIG"];
+  if (config === undefined && !existsSync(usualConfig)) return socketIn(usualData);
+  const { readConfig } = await import("../server/config.ts");
+  return readConfig(options, environment).socket;
+}
+
 function makeProgram(environment: NodeJS.ProcessEnv): Command {
   const program = new Command("netkiln")
     .description("Build, configure, gate, package, publish and boot diskless HPC node images.")
@@ -41,7 +53,8 @@ function makeProgram(environment: NodeJS.ProcessEnv): Command {
     .configureHelp({ showGlobalOptions: true })
     .addHelpText("after", "\nExample:\n  netkiln bootprep run examples/compute/bootprep.yaml");
   const open = sessionOpener((options: GlobalOptions) => ({
-    server: options.server ?? environment["NETKILN_SERVER"] ?? `unix:${readConfig(options, environment).socket}`,
+    server: async () =>
+      options.server ?? environment["NETKILN_SERVER"] ?? `unix:${await findSocket(options, environment)}`,
     token: environment["NETKILN_TOKEN"],
     cacert: options.cacert ?? environment["NETKILN_CACERT"],
     color: options.color !== false && environment["NO_COLOR"] === undefined,

@@ -1,7 +1,6 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { NetkilnError } from "../lib/errors.ts";
-import { readConfig } from "../server/config.ts";
 import type { GlobalOptions } from "./command.ts";
 import { openOutput } from "./output.ts";
 
@@ -43,7 +42,10 @@ export function addServe(program: Command, environment: NodeJS.ProcessEnv): void
     .option("--node-door <address:port>", "where booting nodes are served");
   serve.addHelpText("after", "\nExample:\n  netkiln serve --data /var/lib/netkiln --node-door 10.1.0.1:8077");
   serve.action(async (options: ServeFlags) => {
-    const { serve: run } = await import("../server/serve.ts");
+    const [{ serve: run }, { readConfig }] = await Promise.all([
+      import("../server/serve.ts"),
+      import("../server/config.ts"),
+    ]);
     const globals = serve.optsWithGlobals<GlobalOptions>();
     const config = readConfig(globals, environment, {
       ...(options.listen !== undefined && { admin_listen: options.listen }),
@@ -74,7 +76,10 @@ export function addServe(program: Command, environment: NodeJS.ProcessEnv): void
   const work = program.command("worker").description("run builds for the server of the same data folder; needs root");
   work.addHelpText("after", "\nExample:\n  netkiln worker --data /var/lib/netkiln");
   work.action(async () => {
-    const { runWorker } = await import("../server/worker.ts");
+    const [{ runWorker }, { readConfig }] = await Promise.all([
+      import("../server/worker.ts"),
+      import("../server/config.ts"),
+    ]);
     await runWorker(readConfig(work.optsWithGlobals<GlobalOptions>(), environment), untilStopped());
   });
 }

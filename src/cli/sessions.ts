@@ -1,14 +1,13 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { clock } from "../lib/clock.ts";
-import { countOf } from "../lib/yaml.ts";
+import { countOf } from "../lib/text.ts";
 import { NetkilnError } from "../lib/errors.ts";
-import { parseYaml } from "../lib/yaml.ts";
 import type { Session, SessionTemplate } from "../orchestration/index.ts";
 import type { Boot } from "../telemetry/index.ts";
 import { addNoun, ago, type OpenSession, type Session as CliSession } from "./command.ts";
 import { timelineOf } from "./nodes.ts";
 import { paint, printFields, printJson } from "./output.ts";
+import { readYamlFile } from "./yaml-file.ts";
 
 export function addTemplates(program: Command, open: OpenSession): void {
   const templates = addNoun<SessionTemplate>(program, open, {
@@ -30,12 +29,8 @@ export function addTemplates(program: Command, open: OpenSession): void {
   put.addHelpText("after", "\nExample:\n  netkiln templates put compute -f template.yaml");
   put.action(async (name: string, { file }: { file: string }) => {
     const { client, output } = open(put);
-    const text = await readFile(file, "utf8").catch(() => {
-      throw new NetkilnError("invalid_input", `${file} cannot be read`);
-    });
-    const { value, problems } = parseYaml(text, file);
-    if (problems.length > 0) throw new NetkilnError("invalid_input", `${file} cannot be parsed`, { problems });
-    const template = await client.send<SessionTemplate>("PUT", `/templates/${encodeURIComponent(name)}`, value);
+    const path = `/templates/${encodeURIComponent(name)}`;
+    const template = await client.send<SessionTemplate>("PUT", path, await readYamlFile(file));
     if (output.json) printJson(output, template);
     else output.print(`template ${template.name} has ${Object.keys(template.boot_sets).length} boot sets`);
   });

@@ -3,7 +3,7 @@ import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import type { Image } from "../image/index.ts";
 import { NetkilnError } from "../lib/errors.ts";
-import { readConfig, type Config } from "../server/config.ts";
+import type { Config } from "../server/config.ts";
 import type { ManualResult } from "../server/shell.ts";
 import type { GlobalOptions, OpenSession, Session } from "./command.ts";
 import { printJson, type Output } from "./output.ts";
@@ -37,7 +37,7 @@ export function addShell(images: Command, open: OpenSession, environment: NodeJS
   );
   shell.action(async (name: string, command: string[], flags: ShellFlags) => {
     const session = open(shell);
-    const config = localConfig(shell.optsWithGlobals<GlobalOptions>(), environment);
+    const config = await localConfig(shell.optsWithGlobals<GlobalOptions>(), environment);
     if (flags.keep === true && flags.discard === true) {
       throw new NetkilnError("invalid_input", "what was changed is kept or thrown away, not both");
     }
@@ -53,7 +53,8 @@ export function addShell(images: Command, open: OpenSession, environment: NodeJS
 }
 
 /** The server's own configuration; a shell stands on its machine, in its data folder. */
-function localConfig(options: GlobalOptions, environment: NodeJS.ProcessEnv): Config {
+async function localConfig(options: GlobalOptions, environment: NodeJS.ProcessEnv): Promise<Config> {
+  const { readConfig } = await import("../server/config.ts");
   const config = readConfig(options, environment);
   const server = options.server ?? environment["NETKILN_SERVER"] ?? `unix:${config.socket}`;
   if (server !== `unix:${config.socket}`) {

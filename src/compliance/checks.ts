@@ -1,7 +1,9 @@
 import { posix } from "node:path";
 import { NetkilnError, type Problem } from "../lib/errors.ts";
 import { sha256 } from "../lib/files.ts";
-import { checkYaml, countOf, parseYaml, type YamlSource } from "../lib/yaml.ts";
+import { Recent } from "../lib/recent.ts";
+import { countOf } from "../lib/text.ts";
+import { checkYaml, parseYaml, type YamlSource } from "../lib/yaml.ts";
 import type { Expectation } from "./matcher.ts";
 import { checksSchema, deferredTypes, isAbsolutePath, pathRule, type ChecksDocument } from "./schema.ts";
 
@@ -123,10 +125,23 @@ function mistakes(what: string, problems: readonly Problem[]): NetkilnError {
   return new NetkilnError("invalid_input", `${what} ${verb} ${countOf(problems.length, "mistake")}`, { problems });
 }
 
-function readChecks({ file, text }: ChecksFile): {
-  checks?: ParsedChecks;
-  problems: readonly Problem[];
-} {
+interface ReadChecks {
+  readonly checks?: ParsedChecks;
+  readonly problems: readonly Problem[];
+}
+
+/** Characters of files of checks: those of an image are read when it is planned, by each who plans, and once more. */
+const keptCharacters = 4_000_000;
+const kept = new Recent<ReadChecks>(keptCharacters);
+
+function readChecks(asked: ChecksFile): ReadChecks {
+  const key = `${asked.file}\0${asked.text}`;
+  const read = kept.get(key) ?? parseFile(asked);
+  kept.put(key, read, key.length);
+  return read;
+}
+
+function parseFile({ file, text }: ChecksFile): ReadChecks {
   const templates = findTemplates(file, text);
   if (templates.length > 0) return { problems: templates };
   const source = parseYaml(text, file);

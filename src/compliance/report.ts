@@ -1,4 +1,4 @@
-import { countOf } from "../lib/yaml.ts";
+import { countOf } from "../lib/text.ts";
 import type { CheckResult, ResultStatus, Verdict } from "./verdict.ts";
 
 /** goss's names for its resource types in reports. */

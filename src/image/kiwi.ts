@@ -1,6 +1,7 @@
 import { NetkilnError, type Problem } from "../lib/errors.ts";
 import { renderTemplateFile } from "../lib/template.ts";
-import { countOf, parseYamlAs } from "../lib/yaml.ts";
+import { countOf } from "../lib/text.ts";
+import { parseYamlAs } from "../lib/yaml.ts";
 import { templateListSchema } from "./kiwi-schema.ts";
 
 /** Where an IMS recipe says which of its files are templates (ims-python-helper, fetch.py). */

@@ -3,7 +3,8 @@ import { unpackTar } from "modern-tar";
 import { canonicalJson, sha256 } from "../lib/files.ts";
 import { NetkilnError, type Problem } from "../lib/errors.ts";
 import { parseAs } from "../lib/parse.ts";
-import { countOf, parseYaml, parseYamlAs } from "../lib/yaml.ts";
+import { countOf } from "../lib/text.ts";
+import { parseYaml, parseYamlAs } from "../lib/yaml.ts";
 import { findDescription, renderDescription } from "./kiwi.ts";
 import { recipeSchemaFor, type RecipeSpec } from "./schema.ts";
 

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { rename, rm } from "node:fs/promises";
-import { request as httpRequest, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
-import { request as httpsRequest } from "node:https";
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ReadableStream } from "node:stream/web";
@@ -93,7 +92,8 @@ function startRequest(
 ): Promise<{ response: IncomingMessage; request: ClientRequest }> {
   const socketPath = server.startsWith("unix:") ? server.slice("unix:".length) : undefined;
   const url = new URL(path, socketPath === undefined ? server : "http://localhost");
-  const open = url.protocol === "https:" ? httpsRequest : httpRequest;
+  // Imported as a module, node:http gives all that it exports, and with that it loads fetch: 25 ms of each command.
+  const { request: open } = process.getBuiltinModule(url.protocol === "https:" ? "node:https" : "node:http");
   return new Promise((resolve, reject) => {
     const to = { ...(socketPath !== undefined && { socketPath }), ...(ca !== undefined && { ca }) };
     const request = open(url, { method, headers, ...to }, (response) => resolve({ response, request }));

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { NetkilnError } from "./errors.ts";
-import { countOf, formatPath } from "./yaml.ts";
+import { countOf } from "./text.ts";
+import { formatPath } from "./yaml.ts";
 
 /** Checks foreign data that has no file behind it, such as a request; throws one `invalid_input` with every mistake. */
 export function parseAs<T>(schema: z.ZodType<T>, value: unknown, what: string): T {

@@ -1,6 +1,7 @@
 import { isScalar, LineCounter, parseDocument, stringify, visit, type Document, type Node } from "yaml";
 import type { z } from "zod";
 import { NetkilnError, type Problem } from "./errors.ts";
+import { countOf } from "./text.ts";
 
 /** A parsed YAML (or JSON) document that remembers where everything stands. */
 export interface YamlSource {
@@ -80,10 +81,6 @@ export function checkYaml<T>(schema: z.ZodType<T>, source: YamlSource): { value?
 /** Prints a value so that readers of YAML 1.1, such as PyYAML, and of 1.2 take texts for texts: each is quoted. */
 export function formatYaml(value: unknown): string {
   return stringify(value, { defaultStringType: "QUOTE_DOUBLE", lineWidth: 0, aliasDuplicateObjects: false });
-}
-
-export function countOf(count: number, noun: string, plural: string = `${noun}s`): string {
-  return `${count} ${count === 1 ? noun : plural}`;
 }
 
 function problemsOf(issue: z.core.$ZodIssue, source: YamlSource): Problem[] {

@@ -1,7 +1,7 @@
 import { clock } from "../lib/clock.ts";
 import { sql, type Database, type Kysely, type RawBuilder } from "../lib/db.ts";
 import { NetkilnError } from "../lib/errors.ts";
-import { countOf } from "../lib/yaml.ts";
+import { countOf } from "../lib/text.ts";
 import type { ComponentRow, Tables } from "./tables.ts";
 import {
   filterColumns,

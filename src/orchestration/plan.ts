@@ -1,5 +1,5 @@
 import { NetkilnError } from "../lib/errors.ts";
-import { countOf } from "../lib/yaml.ts";
+import { countOf } from "../lib/text.ts";
 import type { Arch, Image } from "../image/index.ts";
 import type { NodeArch, NodeNames } from "../node/index.ts";
 import { rootArguments } from "../projection/index.ts";

@@ -2,7 +2,7 @@ import { imageOfLink, type BootEntryStore } from "../boot/index.ts";
 import { clock } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
 import { log } from "../lib/log.ts";
-import { countOf } from "../lib/yaml.ts";
+import { countOf } from "../lib/text.ts";
 import type { Node, NodeStore } from "../node/index.ts";
 import type { PowerDriver } from "../power/index.ts";
 import type { BootRecords, EventStore } from "../telemetry/index.ts";

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { z } from "zod";
 import { NetkilnError } from "../lib/errors.ts";
 import { parseYamlAs } from "../lib/yaml.ts";
+import { socketIn, usualConfig, usualData } from "./data-folder.ts";
 
 const address = z.string().regex(/^[^\s:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/, 'must be "ADDRESS:PORT"');
 
@@ -140,14 +141,11 @@ const schema = z.strictObject({
 
 export type Config = Readonly<z.infer<typeof schema>> & {
   readonly data: string;
-  /** Where the server listens for administration; below `data`, so that --data is enough to find it. */
+  /** Where the server listens for administration. */
   readonly socket: string;
   /** The file that was read, if there was one. */
   readonly file: string | undefined;
 };
-
-/** Longest path that fits into a unix socket's address (unix(7)), with its ending zero. */
-const maxSocketPath = 107;
 
 /** Command line over environment over file over defaults. TLS that is asked for is TLS as the file has it. */
 export function readConfig(
@@ -156,16 +154,13 @@ export function readConfig(
   overrides: Partial<Pick<z.infer<typeof schema>, "admin_listen" | "admin_tls" | "node_door_listen">> = {},
 ): Config {
   const named = flags.config ?? environment["NETKILN_CONFIG"];
-  const file = named ?? "/etc/netkiln/config.yaml";
+  const file = named ?? usualConfig;
   if (named !== undefined && !existsSync(file)) {
     throw new NetkilnError("invalid_input", `the configuration file ${file} does not exist`);
   }
   const fromFile = existsSync(file) ? parseYamlAs(schema, readFileSync(file, "utf8") || "{}", file) : schema.parse({});
-  const data = resolve(flags.data ?? environment["NETKILN_DATA"] ?? fromFile.data ?? "/var/lib/netkiln");
-  const socket = join(data, "netkiln.sock");
-  if (Buffer.byteLength(socket) > maxSocketPath) {
-    throw new NetkilnError("invalid_input", `the data folder's path is too long for a unix socket: ${socket}`);
-  }
+  const data = resolve(flags.data ?? environment["NETKILN_DATA"] ?? fromFile.data ?? usualData);
+  const socket = socketIn(data);
   for (const name of ["admin_listen", "node_door_listen"] as const) {
     const value = overrides[name];
     if (value !== undefined && !address.safeParse(value).success) {

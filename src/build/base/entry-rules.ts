@@ -1,5 +1,5 @@
 import { NetkilnError, type Problem } from "../../lib/errors.ts";
-import { countOf } from "../../lib/yaml.ts";
+import { countOf } from "../../lib/text.ts";
 import { toText, type BytePath } from "../tree/byte-paths.ts";
 
 export type EntryKind = "file" | "directory" | "symlink" | "link" | "fifo" | "socket" | "device" | "unknown";

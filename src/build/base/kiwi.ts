@@ -5,7 +5,7 @@ import { NetkilnError } from "../../lib/errors.ts";
 import { run } from "../../lib/exec.ts";
 import { canonicalJson, sha256 } from "../../lib/files.ts";
 import { resolveRooted } from "../../lib/rooted.ts";
-import { countOf } from "../../lib/yaml.ts";
+import { countOf } from "../../lib/text.ts";
 import { hostVersions } from "../host-packages.ts";
 import {
   idOf,

@@ -1,6 +1,6 @@
 import { ByteReader } from "../../lib/byte-reader.ts";
 import { NetkilnError, type Problem } from "../../lib/errors.ts";
-import { countOf } from "../../lib/yaml.ts";
+import { countOf } from "../../lib/text.ts";
 import { isText, toText } from "../tree/byte-paths.ts";
 import { readTar, type TarHeader, type TarType } from "../tree/tar-reader.ts";
 
