@@ -137,12 +137,27 @@ def main():
     except ImportError:
         # Installed for another Python than the system's.
         os.execvp("ansible-playbook", sys.argv)
+    gc.freeze()
     gc.enable()
     home = os.path.dirname(ansible.__file__)
     searched = [*constants.DEFAULT_MODULE_PATH, *constants.DEFAULT_MODULE_UTILS_PATH]
     if not any(os.path.isdir(place) for place in searched):
         lend(os.path.join(folder, version_of(ansible)), os.path.join(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache"))
-    playbook.main()
+    run_and_leave(playbook.main)
+
+
+def run_and_leave(run):
+    """Ends this process without taking apart what is in its memory, which takes longer than a task does."""
+    try:
+        run()
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        # Ansible's own, and what was added to them above.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code)
 
 
 main()

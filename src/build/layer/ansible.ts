@@ -294,6 +294,5 @@ export function ansibleEnvironment(work: string, repository: string, config: Ans
     ANSIBLE_FORCE_COLOR: "false",
     ANSIBLE_DEPRECATION_WARNINGS: "false",
     ANSIBLE_LOCALHOST_WARNING: "false",
-    PYTHONUNBUFFERED: "1",
   };
 }
