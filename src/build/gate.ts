@@ -6,11 +6,11 @@ import {
   type CommandOutcome,
   type Verdict,
 } from "../compliance/index.ts";
-import { talkInSandbox, type Sandbox } from "./sandbox/sandbox.ts";
+import { talkInSandbox, treeMountPoint, type Sandbox } from "./sandbox/sandbox.ts";
 import { readerOf } from "./tree/reader.ts";
 import type { LazyView } from "./view-tree.ts";
 
-const program = fileURLToPath(new URL("./inside/run-commands.ts", import.meta.url));
+const program = fileURLToPath(new URL("./inside/run-commands.py", import.meta.url));
 
 /**
  * Holds the checks against a tree that is not started. What they say of its files is looked up in the view of it;
@@ -26,9 +26,8 @@ export async function runGate(
   const parsed = parseAllChecks(checks);
   const hasCommands = parsed.some(({ resources }) => resources.some(({ kind }) => kind === "command"));
   // Started now: it is there when everything else has been looked at.
-  const runner = hasCommands
-    ? talkInSandbox(sandbox, { at: "host", argv: [process.execPath, program] }, { name: "the gate", signal })
-    : undefined;
+  const argv = ["/usr/bin/python3", "-I", program, treeMountPoint] as const;
+  const runner = hasCommands ? talkInSandbox(sandbox, { at: "host", argv }, { name: "the gate", signal }) : undefined;
   let broken: { readonly error: unknown } | undefined;
   try {
     const verdict = await evaluateGate({
