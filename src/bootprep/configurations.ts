@@ -149,9 +149,12 @@ async function resolveReference(
     if (playbook !== undefined && message.includes(playbook.text)) return playbook.place;
     return message.includes(reference.text) ? reference : url;
   };
-  const found = await planning.ask(subject, place, () =>
-    planning.ports.resolveCommit(url.text, wanted, playbook?.text),
-  );
+  const { ports } = planning;
+  const found = await planning.ask(subject, place, async () => {
+    const commit = await ports.resolveCommit(url.text, wanted);
+    if (playbook !== undefined) await ports.requirePlaybook(url.text, commit.commit, playbook.text);
+    return commit;
+  });
   if (found === undefined) return undefined;
   const { branch, ...rest } = found;
   if (branch === undefined) return rest;

@@ -30,8 +30,8 @@ function portsOf(world: World): { readonly ports: PlanPorts; readonly asked: str
       return url === undefined ? undefined : { url };
     },
     defaultPlaybook: async () => "site.yml",
-    resolveCommit: async (url, reference, playbook) => {
-      asked.push(`${url} ${JSON.stringify(reference)} ${playbook ?? "-"}`);
+    resolveCommit: async (url, reference) => {
+      asked.push(`${url} ${JSON.stringify(reference)}`);
       if (url === "down:x") throw new NetkilnError("unreachable", "down does not answer");
       const wanted = "branch" in reference ? reference.branch : reference.commit;
       if (!["main", "dev"].includes(wanted) && !/^c\d$/.test(wanted)) {
@@ -39,10 +39,12 @@ function portsOf(world: World): { readonly ports: PlanPorts; readonly asked: str
           hint: "it has main, dev",
         });
       }
-      if (playbook !== undefined && !["site.yml", "gpu.yml"].includes(playbook)) {
-        throw new NetkilnError("not_found", `there is no ${playbook} in ${url}`);
-      }
       return "branch" in reference ? { url, commit: `head-of-${wanted}`, branch: wanted } : { url, commit: wanted };
+    },
+    requirePlaybook: async (url, commit, playbook) => {
+      asked.push(`${url} ${commit} ${playbook}`);
+      if (["site.yml", "gpu.yml"].includes(playbook)) return;
+      throw new NetkilnError("not_found", `there is no ${playbook} in ${url}`);
     },
   };
   return { ports, asked };
@@ -189,10 +191,21 @@ test("local urls become absolute, remote ones are left, and each question is ask
   const { ports, asked } = portsOf({});
   await planBootprep(file, ports, { directory: "/site" });
   const expected = ["/site/a", "/site/a/b", "/abs", "file:///r", "https://h/r", "git@h:r", "ssh://h/r"];
-  assert.deepEqual(
-    asked,
-    expected.map((url) => `${url} {"branch":"main"} site.yml`),
-  );
+  const playbooks = expected.map((url) => `${url} head-of-main site.yml`);
+  assert.deepEqual(asked, [...expected.map((url) => `${url} {"branch":"main"}`), ...playbooks]);
+});
+
+test("layers of one branch are of one commit, however many playbooks they run", async () => {
+  const text = `configurations:
+- name: c
+  layers:
+  - {git: {url: /a, branch: main}}
+  - {git: {url: /a, branch: main}, playbook: gpu.yml}
+`;
+  const { ports, asked } = portsOf({});
+  await planBootprep(readBootprep({ file: "f", text }), ports, { directory: "/site" });
+  const once = ['/a {"branch":"main"}', "/a head-of-main gpu.yml", "/a head-of-main site.yml"];
+  assert.deepEqual(asked.toSorted(), once.toSorted());
 });
 
 test("what cannot be found is told all at once, each at its own place", async () => {

@@ -102,6 +102,7 @@ function askedOnce(ports: PlanPorts): PlanPorts {
     products: once("products", () => ports.products()),
     findSource: once("source", (name) => ports.findSource(name)),
     defaultPlaybook: once("playbook", () => ports.defaultPlaybook()),
-    resolveCommit: once("commit", (url, reference, playbook) => ports.resolveCommit(url, reference, playbook)),
+    resolveCommit: once("commit", (url, reference) => ports.resolveCommit(url, reference)),
+    requirePlaybook: once("required playbook", (url, commit, playbook) => ports.requirePlaybook(url, commit, playbook)),
   };
 }

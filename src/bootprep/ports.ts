@@ -54,11 +54,9 @@ export interface PlanPorts {
   findImages(query: NameOrIdQuery): Promise<readonly FoundImage[]>;
   findConfiguration(name: string): Promise<ExistingConfiguration | undefined>;
   findTemplate(name: string): Promise<ExistingTemplate | undefined>;
-  /**
-   * Finds the commit and, when `playbook` is given, makes sure that this file exists at it. A message about the
-   * playbook names it as it was given, which is how its place is found.
-   */
-  resolveCommit(url: string, reference: CommitReference, playbook?: string): Promise<ResolvedCommit>;
+  resolveCommit(url: string, reference: CommitReference): Promise<ResolvedCommit>;
+  /** Makes sure that the file exists at a commit. The message names it as it was given: so its place is found. */
+  requirePlaybook(url: string, commit: string, playbook: string): Promise<void>;
   /** Every version of every product; undefined where there is no product catalog. */
   products(): Promise<readonly Product[] | undefined>;
   /** Where the repository of a source of CFS is. */

@@ -45,6 +45,7 @@ const ports: PlanPorts = {
     if (reference.branch !== "integration") throw new NetkilnError("not_found", `no branch ${reference.branch}`);
     return { url, branch: reference.branch, commit: "head" };
   },
+  requirePlaybook: async () => undefined,
 };
 
 async function planOf(text: string, options: { resolveBranches?: boolean } = {}): Promise<Plan> {

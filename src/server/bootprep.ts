@@ -62,19 +62,18 @@ function planPorts(house: House, surroundings: Surroundings = {}): PlanPorts {
       return source && { url: source.cloneUrl };
     },
     defaultPlaybook: async () => (await house.configurationOptions.get()).defaultPlaybook,
-    resolveCommit: async (url, reference, playbook) => {
+    resolveCommit: async (url, reference) => {
       const commit = await house.git.resolve(url, reference);
-      if (playbook !== undefined) {
-        const files = await house.git.files(url, commit);
-        if (!files.some((file) => file.path === playbook)) {
-          throw new NetkilnError(
-            "not_found",
-            `the playbook ${playbook} does not exist at ${commit.slice(0, 12)} of ${url}`,
-            { hint: playbookHint(playbook, files, await house.git.uncommitted(url)) },
-          );
-        }
-      }
       return { url, commit, ...("branch" in reference && { branch: reference.branch }) };
+    },
+    requirePlaybook: async (url, commit, playbook) => {
+      const files = await house.git.files(url, commit);
+      if (files.some((file) => file.path === playbook)) return;
+      throw new NetkilnError(
+        "not_found",
+        `the playbook ${playbook} does not exist at ${commit.slice(0, 12)} of ${url}`,
+        { hint: playbookHint(playbook, files, await house.git.uncommitted(url)) },
+      );
     },
   };
 }
