@@ -1,7 +1,7 @@
 import { Recent } from "../lib/recent.ts";
 import type { Pack } from "./output/squashfs/pack-index.ts";
-import type { BytePath } from "./tree/byte-paths.ts";
 import type { LayerEntry } from "./tree/listing.ts";
+import type { KnownLayer } from "./tree/stack.ts";
 import type { TreeNode } from "./tree/view.ts";
 
 /** What this process has read of layers, which never change: the next image mostly stands on the same ones. */
@@ -12,8 +12,8 @@ export interface ReadLayers {
   readonly packs: Recent<Pack>;
   /** By the diff IDs of all layers. */
   readonly views: Recent<TreeNode>;
-  /** Of a layer's folders those, as paths in it, that hide what is below; by the layer's own folder. */
-  readonly opaque: Recent<ReadonlySet<BytePath>>;
+  /** By the layer's own folder. */
+  readonly layers: Recent<KnownLayer>;
 }
 
 /** Entries. One of a listing takes some 260 bytes; views are made of those. */
@@ -25,6 +25,6 @@ export function noneRead(): ReadLayers {
     listings: new Recent(keptEntries),
     packs: new Recent(keptEntries),
     views: new Recent(keptEntries),
-    opaque: new Recent(keptLayers),
+    layers: new Recent(keptLayers),
   };
 }

@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { findOfLayer, keepOfLayer } from "./keep-step.ts";
 import { openPack, type Pack } from "./output/squashfs/pack-index.ts";
 import { listingText, listLayer, parseListing, type LayerEntry } from "./tree/listing.ts";
-import { openStack, type Stack } from "./tree/stack.ts";
+import { openStack, type KnownLayer, type Stack } from "./tree/stack.ts";
+import type { BytePath } from "./tree/byte-paths.ts";
 import { overlay, type ListedLayer, type TreeNode } from "./tree/view.ts";
+import type { Xattrs } from "./tree/xattrs.ts";
 import type { BuildContext, Tree, Work } from "./work.ts";
 
 /** What a finished tree shows, and of which layers. */
@@ -68,7 +70,7 @@ export async function keepListing(
 /** The tree of layers that are kept, the topmost first, without a mount. */
 export function stackOf(diffIds: readonly string[], { layers, read }: Pick<BuildContext, "layers" | "read">): Stack {
   const folders = [...diffIds, layers.empty].map((name) => join(layers.root, name));
-  return openStack(folders, (folder) => read.opaque.get(folder));
+  return openStack(folders, (folder) => read.layers.get(folder));
 }
 
 async function readListing(
@@ -80,9 +82,19 @@ async function readListing(
   if (known !== undefined) return known;
   const entries = parseListing(await readFile(blobs.path(sha256), "utf8"));
   read.listings.put(sha256, entries, entries.length);
-  const opaque = entries.flatMap((entry) => ("opaque" in entry ? [entry.path] : []));
-  read.opaque.put(join(layers.root, diffId), new Set(opaque), 1);
+  read.layers.put(join(layers.root, diffId), knownFrom(entries), 1);
   return entries;
+}
+
+function knownFrom(entries: readonly LayerEntry[]): KnownLayer {
+  const opaque = new Set<BytePath>();
+  const xattrs = new Map<BytePath, Xattrs>();
+  for (const entry of entries) {
+    if (entry.kind === "whiteout") continue;
+    if (entry.opaque === true) opaque.add(entry.path);
+    if (entry.xattrs.size > 0) xattrs.set(entry.path, entry.xattrs);
+  }
+  return { opaque, xattrs };
 }
 
 /** Begins with the view of as many of the lower layers as there is one of. */

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { Recent } from "../../lib/recent.ts";
 import { parseYaml } from "../../lib/yaml.ts";
 import { collectionsOf, readAnsibleConfig, type AnsibleConfig } from "./ansible-repository.ts";
 
@@ -65,14 +66,28 @@ export async function playbookInputs(
     for (const { name, files: all } of collections) if (text.includes(name)) for (const file of all) add(file);
     if (reachingOut.test(text)) return whole(files, `${path} includes or looks up other files`);
     if (!/\.ya?ml$/.test(path)) continue;
-    const source = parseYaml(text, path);
-    if (source.problems.length > 0) return whole(files, `${path} cannot be parsed`);
-    const hidden = visit(source.value, { key: "", itemsWritten: false }, (word) => {
+    const parsed = valueOf(text);
+    if (parsed === undefined) return whole(files, `${path} cannot be parsed`);
+    const hidden = visit(parsed.value, { key: "", itemsWritten: false }, (word) => {
       for (const candidate of candidates(word, posix.dirname(path ?? ""), home, config, known, files)) add(candidate);
     });
     if (hidden !== undefined) return whole(files, `${path} has ${hidden}`);
   }
   return { paths: [...found].sort(), wholeBecause: undefined };
+}
+
+/** Characters; of a repository's files most are the same as in the commit before. */
+const keptCharacters = 8_000_000;
+const kept = new Recent<{ readonly value: unknown }>(keptCharacters);
+
+/** What a YAML file says; undefined when it is none. */
+function valueOf(text: string): { readonly value: unknown } | undefined {
+  const known = kept.get(text);
+  if (known !== undefined) return known;
+  const { value, problems } = parseYaml(text, "");
+  if (problems.length > 0) return undefined;
+  kept.put(text, { value }, text.length);
+  return { value };
 }
 
 function isIn(path: string, folder: string): boolean {

@@ -2,9 +2,9 @@ import { chmod, chown, mkdir, readdir, rename } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { run, type RunOptions } from "../../lib/exec.ts";
 import { runInSandbox, treeMountPoint, type Sandbox } from "../sandbox/sandbox.ts";
-import { toBytePath, toText } from "../tree/byte-paths.ts";
+import { toBytePath } from "../tree/byte-paths.ts";
 import type { Found, Stack } from "../tree/stack.ts";
-import { readXattrsOf, xattrsOfTree } from "../tree/xattrs.ts";
+import { xattrsOfTree } from "../tree/xattrs.ts";
 
 type Changing = Sandbox & { readonly changes: { readonly kind: "keep" } };
 
@@ -44,7 +44,7 @@ async function plainFolders(upper: string, tree: Stack): Promise<ReadonlyMap<str
     if (found.stats.isDirectory() !== entry.isDirectory()) return undefined;
     if (entry.isDirectory()) folders.set(path, found);
   }
-  const xattrs = await readXattrsOf([...folders.values()].map(({ file }) => toText(file)));
+  const xattrs = await tree.xattrsOf([...folders.values()]);
   return [...xattrs.values()].some((values) => xattrsOfTree(values).size > 0) ? undefined : folders;
 }
 

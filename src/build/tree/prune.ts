@@ -4,7 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import { isText, toBuffer, toBytePath, toText, type BytePath } from "./byte-paths.ts";
 import { readLayer, type LayerReading } from "./layer-reading.ts";
 import { isWhiteout, lookAt, openStack, wholeSeconds, type Found, type Stack } from "./stack.ts";
-import { isOpaque, readXattrsOf, removeOpaque, xattrsOfTree, type Xattrs } from "./xattrs.ts";
+import { isOpaque, removeOpaque, xattrsOfTree, type Xattrs } from "./xattrs.ts";
 
 /**
  * Takes out of an overlayfs upper directory what says nothing new, so that the same change is the same layer however
@@ -25,7 +25,7 @@ export async function pruneUnchanged(upper: string, lower: readonly string[], kn
   await removeOpaque(marked.map(({ place }) => toText(place)));
   for (const { place } of marked) forget(place, "trusted.overlay.opaque", xattrs);
   const alike = nodes.filter((node): node is Pair => node.found !== undefined && sameAttributes(node, node.found));
-  const lowerXattrs = await readXattrsOf(alike.map(({ found }) => toText(found.file)));
+  const lowerXattrs = await below.xattrsOf(alike.map(({ found }) => found));
   const unchanged = new Set<Node>();
   for (const node of alike) {
     if (!sameXattrs(node.xattrs, lowerXattrs.get(node.found.file))) continue;

@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, type BigIntStats } from "node:fs";
-import { toBuffer, toBytePath, type BytePath } from "./byte-paths.ts";
-import { isOpaque, readXattrs } from "./xattrs.ts";
+import { toBuffer, toBytePath, toText, type BytePath } from "./byte-paths.ts";
+import { isOpaque, readXattrs, readXattrsOf, type Xattrs } from "./xattrs.ts";
 
 /** What a tree has at a path. */
 export interface Found {
@@ -18,21 +18,31 @@ export interface Stack {
    * there is nothing, also because an upper layer says that it, or a folder above it, is gone or is no folder.
    */
   topmost(path: BytePath): Promise<Found | undefined>;
+  /** Extended attributes of what was found, by its file; those that belong to the tree are among them. */
+  xattrsOf(found: readonly Found[]): Promise<ReadonlyMap<BytePath, Xattrs>>;
 }
 
-/** Folders of a layer, as paths in it, that hide what the layers below have in them; undefined when nobody knows. */
-export type OpaqueFolders = (layer: string) => ReadonlySet<BytePath> | undefined;
+/** What is known of a layer that never changes. */
+export interface KnownLayer {
+  /** Folders, as paths in the layer, that hide what the layers below have in them. */
+  readonly opaque: ReadonlySet<BytePath>;
+  /** Those of the tree, by path in the layer, of whatever has any. */
+  readonly xattrs: ReadonlyMap<BytePath, Xattrs>;
+}
+
+/** Undefined when nobody knows. */
+export type KnownLayers = (layer: string) => KnownLayer | undefined;
 
 /**
- * `layers` are absolute folders, the topmost first; they may not change while the stack is in use. What `opaque` knows
- * need not be read.
+ * `layers` are absolute folders, the topmost first; they may not change while the stack is in use. What is `known` need
+ * not be read, which takes a process.
  */
-export function openStack(layers: readonly string[], opaque: OpaqueFolders = () => undefined): Stack {
+export function openStack(layers: readonly string[], known: KnownLayers = () => undefined): Stack {
   // Overlayfs wants two layers at least, so there may be empty ones below.
   const lowest = layers.findLastIndex((layer) => readdirSync(layer).length > 0);
   let found: Promise<ReadonlySet<BytePath>> | undefined;
   /** Read when first asked for, and not in the lowest layer: by far the largest, it has nothing below to hide. */
-  const opaqueFolders = () => (found ??= findOpaqueFolders(layers.slice(0, lowest), opaque));
+  const opaqueFolders = () => (found ??= findOpaqueFolders(layers.slice(0, lowest), known));
   return {
     topmost: async (path) => {
       const parts = path.split("/").filter((part) => part !== "");
@@ -51,6 +61,15 @@ export function openStack(layers: readonly string[], opaque: OpaqueFolders = () 
         if (hides) return undefined;
       }
       return undefined;
+    },
+    xattrsOf: async (found) => {
+      const unknown = found.filter(({ layer }) => known(layer) === undefined);
+      const xattrs = new Map(unknown.length > 0 ? await readXattrsOf(unknown.map(({ file }) => toText(file))) : []);
+      for (const { layer, file } of found) {
+        const ofFile = known(layer)?.xattrs.get(file.slice(toBytePath(layer).length + 1));
+        if (ofFile !== undefined) xattrs.set(file, ofFile);
+      }
+      return xattrs;
     },
   };
 }
@@ -83,13 +102,13 @@ export function deviceOf(rdev: bigint): DeviceNumber {
   };
 }
 
-async function findOpaqueFolders(layers: readonly string[], opaque: OpaqueFolders): Promise<ReadonlySet<BytePath>> {
+async function findOpaqueFolders(layers: readonly string[], known: KnownLayers): Promise<ReadonlySet<BytePath>> {
   const found = new Set<BytePath>();
   const unknown: string[] = [];
   for (const layer of layers) {
-    const known = opaque(layer);
-    if (known === undefined) unknown.push(layer);
-    for (const path of known ?? []) found.add(path === "" ? toBytePath(layer) : `${toBytePath(layer)}/${path}`);
+    const opaque = known(layer)?.opaque;
+    if (opaque === undefined) unknown.push(layer);
+    for (const path of opaque ?? []) found.add(path === "" ? toBytePath(layer) : `${toBytePath(layer)}/${path}`);
   }
   if (unknown.length === 0) return found;
   for (const [path, xattrs] of await readXattrs(...unknown)) if (isOpaque(xattrs)) found.add(path);
