@@ -3,19 +3,18 @@ import { join } from "node:path";
 import type { Verdict } from "../compliance/index.ts";
 import { artifactNames, manifestText, openSigningKey, type Image, type ImageArtifacts } from "../image/index.ts";
 import { clock, timestamp } from "../lib/clock.ts";
-import { NetkilnError } from "../lib/errors.ts";
-import { writeDocuments } from "./describe/documents.ts";
+import { writeDocuments, type TreeInventory } from "./describe/documents.ts";
 import { stepKey } from "./key.ts";
 import { readLock } from "./make-layer.ts";
 import type { Packed } from "./pack.ts";
 import { commitsOf, manualLayersOf } from "./steps.ts";
 import type { StepResult } from "./types.ts";
-import type { Tree, Work } from "./work.ts";
+import { releaseOf, type Tree, type Work } from "./work.ts";
 
 /** What a finished build has to show beside its tree. */
 export interface Finished {
   readonly gate: StepResult | undefined;
-  readonly inventory: StepResult;
+  readonly inventory: TreeInventory;
   readonly packed: Packed;
 }
 
@@ -25,8 +24,7 @@ export interface Finished {
  */
 export async function publish(tree: Tree, { gate, inventory, packed }: Finished, work: Work): Promise<Image> {
   const { request, plan, context } = work;
-  if (tree.release === undefined) throw new NetkilnError("internal", "a tree without a release cannot be published");
-  const { buildId } = tree.release;
+  const { buildId } = releaseOf(tree);
   const same = await context.images.findSameImage(request.name, buildId);
   const { kernelParameters } = plan.inherited;
   if (same?.kernelParameters === kernelParameters && sameArtifacts(same.artifacts, packed.artifacts)) {
@@ -75,7 +73,6 @@ async function documentsOf(
   work: Work,
 ): Promise<Image["documents"]> {
   const { plan, context } = work;
-  if (inventory.file === undefined) throw new NetkilnError("internal", "the inventory left no file behind");
   const outputs = [plan.gate, ...Object.values(plan.outputs)].map((step) => ({
     ...step,
     key: step.key ?? stepKey(step.kind, step.inputs, tree.chain),
@@ -84,7 +81,7 @@ async function documentsOf(
   return writeDocuments(
     {
       image,
-      inventory: inventory.file,
+      inventory,
       steps: [...tree.steps, ...outputs],
       locks: await Promise.all([...new Set(Object.values(tree.locks))].map((digest) => readLock(digest, work))),
       verdict: gate?.file && (JSON.parse(await readFile(context.blobs.path(gate.file.sha256), "utf8")) as Verdict),

@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { toJUnit, toText, type Verdict } from "../compliance/index.ts";
-import { requireVouched, type Image } from "../image/index.ts";
+import { parseInventory, requireVouched, type Image, type Inventory } from "../image/index.ts";
 import { NetkilnError } from "../lib/errors.ts";
 import { writeFileAtomic } from "../lib/files.ts";
 import { requireArch } from "./base/emulation.ts";
+import { sbomsOf, type TreeInventory } from "./describe/documents.ts";
 import { readInventory } from "./describe/read.ts";
 import { runGate } from "./gate.ts";
 import { openJournal } from "./journal.ts";
@@ -17,7 +18,7 @@ import { imageBelow, rootTraits } from "./steps.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import type { ImageRequest, StepResult } from "./types.ts";
 import { viewInTurns, type LazyView } from "./view-tree.ts";
-import { sandboxOf, together, type BuildContext, type Tree, type Work } from "./work.ts";
+import { releaseOf, sandboxOf, together, type BuildContext, type Tree, type Work } from "./work.ts";
 
 /**
  * Builds, gates, packs and publishes one image. Every finished step is kept, so a build that is run again goes on
@@ -96,12 +97,19 @@ async function passGate(tree: Tree, view: LazyView, work: Work): Promise<StepRes
 }
 
 /** Lists all that the tree holds, for SBOMs and to tell images apart. */
-function describeTree(tree: Tree, view: LazyView, work: Work): Promise<StepResult> {
-  const { plan, context } = work;
-  return keepStep(plan.inventory, tree.chain, work, async (folder) => {
-    const inventory = await readInventory((await view()).root, folder);
-    return { file: await context.blobs.putBytes(JSON.stringify(inventory)) };
+async function describeTree(tree: Tree, view: LazyView, work: Work): Promise<TreeInventory> {
+  const { plan, context, request } = work;
+  let read: Inventory | undefined;
+  const { file } = await keepStep(plan.inventory, tree.chain, work, async (folder) => {
+    read = await readInventory((await view()).root, folder);
+    return { file: await context.blobs.putBytes(JSON.stringify(read)) };
   });
+  if (file === undefined) throw new NetkilnError("internal", "the inventory left no file behind");
+  const inventory = read ?? parseInventory(await readFile(context.blobs.path(file.sha256), "utf8"), "the inventory");
+  const { arch, epoch } = plan.inherited;
+  const tool = { name: "netkiln", version: context.version };
+  const subject = { name: request.name, buildId: releaseOf(tree).buildId, arch, epoch, tool };
+  return { file, os: inventory.os, sboms: sbomsOf(subject, inventory) };
 }
 
 function gateSummary({ summary }: Verdict): string {

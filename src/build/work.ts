@@ -1,4 +1,5 @@
 import type { Image, ImageStore } from "../image/index.ts";
+import { NetkilnError } from "../lib/errors.ts";
 import type { SingleFlight } from "../lib/single-flight.ts";
 import type { Turns } from "../lib/turns.ts";
 import type { EventStore } from "../telemetry/index.ts";
@@ -61,6 +62,12 @@ export interface Tree {
   readonly release: Image["base"];
   /** The image below that one. */
   readonly base: Image["base"];
+}
+
+/** Every tree that becomes an image ends with a release. */
+export function releaseOf({ release }: Tree): NonNullable<Tree["release"]> {
+  if (release !== undefined) return release;
+  throw new NetkilnError("internal", "a tree without a release is no image's");
 }
 
 /** The tree of some layers, read-only, without devices and without a network; a step asks for more as it needs it. */

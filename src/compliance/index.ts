@@ -3,7 +3,7 @@ export { evaluateGate } from "./evaluate.ts";
 export { toJUnit, toText } from "./report.ts";
 export { readSettings } from "./resolve/kernel-param.ts";
 export { readDpkg, type DpkgStanza } from "./resolve/package.ts";
-export { unitState } from "./resolve/service.ts";
+export { readLinksOnce, unitState } from "./resolve/service.ts";
 export { unitDirectories } from "./resolve/unit-file.ts";
 export { readLimit, typeOf, type FileStats, type TreeReader } from "./tree.ts";
 export type { CommandOutcome } from "./resolve/command.ts";

@@ -19,7 +19,7 @@ export function listFiles(root: TreeNode): FileList {
   const counted = new Set<string>();
   let size = 0;
   for (const { entry, layer } of nodesOf(root)) {
-    files.push(describe(entry));
+    files.push(described(entry));
     const inode = entry.inode === undefined ? `/${entry.path}` : `${layer.folder}:${entry.inode}`;
     if (!counted.has(inode)) size += entry.size;
     counted.add(inode);
@@ -35,6 +35,15 @@ const kinds: Readonly<Record<EntryKind, InventoryFile["kind"]>> = {
   "block-device": "block-device",
   fifo: "pipe",
 };
+
+/** Of entries that are kept with the listing of their layer, in which most of the next image's are too. */
+const known = new WeakMap<TreeNode["entry"], InventoryFile>();
+
+function described(entry: TreeNode["entry"]): InventoryFile {
+  const file = known.get(entry) ?? describe(entry);
+  known.set(entry, file);
+  return file;
+}
 
 function describe({
   path,

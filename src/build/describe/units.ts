@@ -1,5 +1,5 @@
-import { matchesGlob } from "node:path";
-import { unitDirectories, unitState, type TreeReader } from "../../compliance/index.ts";
+import { matchesGlob, posix } from "node:path";
+import { readLinksOnce, unitDirectories, unitState, type TreeReader } from "../../compliance/index.ts";
 import type { InventoryUnit } from "../../image/index.ts";
 
 const unitName = /^[A-Za-z0-9:_.\\@-]+\.(service|socket|target|mount|automount|swap|path|timer|slice|scope|device)$/;
@@ -32,10 +32,11 @@ export async function readUnits(tree: TreeReader): Promise<InventoryUnit[]> {
   for (const { name, type } of (await remembering.readdir("/etc/init.d")) ?? []) {
     if (type === "file" && name !== "README") names.add(`${name}.service`);
   }
+  const links = readLinksOnce(remembering);
   const presets = await firstBootPresets(remembering);
   const units: InventoryUnit[] = [];
   for (const name of [...names].filter((name) => unitName.test(name)).sort()) {
-    const state = await unitState(remembering, name);
+    const state = await unitState(remembering, name, links);
     const preset = state === "disabled" && presets !== undefined && presetEnables(presets, name);
     const wantedBy = [...(wanted.get(name) ?? [])].sort();
     units.push({ name, state, wantedBy, ...(preset && { preset: "enable" as const }) });
@@ -53,12 +54,19 @@ function rememberReads(tree: TreeReader): TreeReader {
       return reading;
     };
   };
+  const namesIn = remember(async (directory) => new Set((await tree.readdir(directory))?.map(({ name }) => name)));
+  /** Most units, and most of their folders of drop-ins, are looked for in most places in vain. */
+  const whereNamed = <T>(read: (path: string) => Promise<T>) => {
+    const known = remember(read);
+    return async (path: string) =>
+      (await namesIn(posix.dirname(path))).has(posix.basename(path)) ? known(path) : undefined;
+  };
   return {
     ...tree,
-    lstat: remember(tree.lstat),
+    lstat: whereNamed(tree.lstat),
     stat: remember(tree.stat),
     readlink: remember(tree.readlink),
-    readdir: remember(tree.readdir),
+    readdir: whereNamed(tree.readdir),
     locate: remember(tree.locate),
   };
 }

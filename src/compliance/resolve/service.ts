@@ -57,11 +57,38 @@ export function resolveService(tree: TreeReader, name: string): Properties<Servi
   };
 }
 
+/** Links in one place of the search path, by what they may say of a unit. */
+interface UnitLinks {
+  /** In its folders of wants and requires: names of links by the unit that they bring in, or by its template. */
+  readonly wanted: ReadonlyMap<string, readonly string[]>;
+  /** In the place itself: the last name of what a link leads to, by the link's name. */
+  readonly targets: ReadonlyMap<string, string>;
+  /** The same the other way round. */
+  readonly names: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Reads the links of a place. */
+export type UnitLinkReader = (directory: string) => Promise<UnitLinks>;
+
+/** For who asks for many units: what each place has is read once. */
+export function readLinksOnce(tree: TreeReader): UnitLinkReader {
+  const known = new Map<string, Promise<UnitLinks>>();
+  return (directory) => {
+    const reading = known.get(directory) ?? readLinks(tree, directory);
+    known.set(directory, reading);
+    return reading;
+  };
+}
+
 /**
  * What `systemctl --root=TREE is-enabled UNIT` says (unit_file_lookup_state in systemd's src/shared/install.c),
  * init scripts included. Throws an Error when the tree has no place for either.
  */
-export async function unitState(tree: TreeReader, name: string): Promise<UnitState> {
+export async function unitState(
+  tree: TreeReader,
+  name: string,
+  links: UnitLinkReader = readLinksOnce(tree),
+): Promise<UnitState> {
   if (!/^[A-Za-z0-9:_.\\@-]+$/.test(name)) throw new Error(`"${name}" is not the name of a unit`);
   const unit = await findUnit(tree, name);
   if (unit === undefined) return initScriptState(tree, name);
@@ -70,10 +97,10 @@ export async function unitState(tree: TreeReader, name: string): Promise<UnitSta
   if (name !== posix.basename(unit.path) && !isInstance(unit.name)) return "alias";
   if (unit.path.startsWith("/run/systemd/generator")) return "generated";
   if (unit.path.startsWith("/run/systemd/transient/")) return "transient";
-  const byInstall = await linkedState(tree, unit, (link) => isNameOfInstall(unit, link));
+  const byInstall = await linkedState(links, unit, (link) => isNameOfInstall(unit, link));
   if (byInstall !== undefined) return byInstall;
   // Somebody else's link may bring it in under another name.
-  if ((await linkedState(tree, unit, () => true)) !== undefined) return "indirect";
+  if ((await linkedState(links, unit, () => true)) !== undefined) return "indirect";
   const { aliases, wantedBy, requiredBy, also } = unit.install;
   if (aliases.length + wantedBy.length + requiredBy.length > 0) return "disabled";
   return also.length > 0 ? "indirect" : "static";
@@ -88,14 +115,14 @@ function isNameOfInstall({ name, install }: UnitFile, link: string): boolean {
 
 /** find_symlinks_in_scope: where links to the unit stand decides what they mean. */
 async function linkedState(
-  tree: TreeReader,
+  linksOf: UnitLinkReader,
   unit: UnitFile,
   accepts: (link: string) => boolean,
 ): Promise<UnitState | undefined> {
   const found = { runtime: false, anywhere: false, linked: false, linkedRuntime: false };
   let belowUnit = false;
   for (const directory of unitDirectories) {
-    const links = await findLinks(tree, unit, directory, belowUnit, accepts);
+    const links = findLinks(await linksOf(directory), unit, belowUnit, accepts);
     if (links === "found") {
       if (directory === "/etc/systemd/system") return "enabled";
       if (directory.startsWith("/run/")) found.runtime = true;
@@ -115,31 +142,44 @@ async function linkedState(
 
 type Links = "found" | "same name" | "none";
 
-/** Looks in one place of the search path: first for wants and requires, then for aliases and linked files. */
-async function findLinks(
-  tree: TreeReader,
+/** First for wants and requires, then for aliases and linked files. */
+function findLinks(
+  { wanted, targets, names }: UnitLinks,
   unit: UnitFile,
-  directory: string,
   belowUnit: boolean,
   accepts: (link: string) => boolean,
-): Promise<Links> {
-  const entries = (await tree.readdir(directory)) ?? [];
-  for (const { name, type } of entries) {
-    if (type !== "directory" || !/\.(wants|requires)$/.test(name)) continue;
-    const links = (await tree.readdir(`${directory}/${name}`)) ?? [];
-    const mine = links.filter((link) => link.name === unit.name || templateOf(link.name) === unit.name);
-    if (mine.some((link) => link.type === "symlink" && accepts(link.name))) return "found";
+): Links {
+  if (wanted.get(unit.name)?.some(accepts) === true) return "found";
+  const ownTarget = belowUnit ? undefined : targets.get(unit.name);
+  const others = (names.get(unit.name) ?? []).filter((name) => belowUnit || name !== unit.name);
+  if (others.some(accepts)) return "found";
+  if (ownTarget === unit.name) return "same name";
+  return ownTarget !== undefined && accepts(unit.name) ? "found" : "none";
+}
+
+async function readLinks(tree: TreeReader, directory: string): Promise<UnitLinks> {
+  const wanted = new Map<string, string[]>();
+  const targets = new Map<string, string>();
+  const names = new Map<string, string[]>();
+  for (const { name, type } of (await tree.readdir(directory)) ?? []) {
+    if (type === "symlink") {
+      const target = posix.basename((await tree.readlink(`${directory}/${name}`)) ?? "");
+      targets.set(name, target);
+      add(names, target, name);
+    } else if (type === "directory" && /\.(wants|requires)$/.test(name)) {
+      for (const link of (await tree.readdir(`${directory}/${name}`)) ?? []) {
+        if (link.type !== "symlink") continue;
+        for (const unit of new Set([link.name, templateOf(link.name)])) add(wanted, unit, link.name);
+      }
+    }
   }
-  let sameName = false;
-  for (const { name, type } of entries) {
-    if (type !== "symlink") continue;
-    const target = posix.basename((await tree.readlink(`${directory}/${name}`)) ?? "");
-    const nameIsMine = !belowUnit && name === unit.name;
-    const targetIsMine = target === unit.name;
-    if (nameIsMine && targetIsMine) sameName = true;
-    else if ((nameIsMine || targetIsMine) && accepts(name)) return "found";
-  }
-  return sameName ? "same name" : "none";
+  return { wanted, targets, names };
+}
+
+function add(lists: Map<string, string[]>, key: string, value: string): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
 }
 
 /** As Debian's systemd-sysv-install: an init script is enabled by a start link in the levels 5 or S. */
