@@ -105,18 +105,51 @@ function errorOf({ problem, code }: { readonly problem: string; readonly code?: 
 export async function doTask({ parts, algorithm, output }: Task): Promise<Done> {
   const hash = createHash(algorithm);
   let size = 0;
-  const file = output === undefined ? undefined : await open(output, "wx");
+  const file = output === undefined ? undefined : await openOutput(output);
   try {
     await readAll(parts, async (chunk) => {
       hash.update(chunk);
-      if (file !== undefined)
-        for (let done = 0; done < chunk.length;) done += (await file.write(chunk, done)).bytesWritten;
+      await file?.write(chunk);
       size += chunk.length;
     });
   } finally {
     await file?.close();
   }
   return { digest: hash.digest("hex"), size };
+}
+
+/** Bytes between two requests to the disk. */
+const flushedAtOnce = 16 << 20;
+
+/** A new file that goes to the disk while it is written: who keeps it waits until it is there. */
+async function openOutput(path: string) {
+  const file = await open(path, "wx");
+  let unflushed = 0;
+  let idle = true;
+  let flushing = Promise.resolve();
+  const flush = async () => {
+    idle = false;
+    await file.datasync();
+    idle = true;
+  };
+  return {
+    write: async (chunk: Uint8Array) => {
+      for (let done = 0; done < chunk.length;) done += (await file.write(chunk, done)).bytesWritten;
+      unflushed += chunk.length;
+      if (unflushed < flushedAtOnce || !idle) return;
+      unflushed = 0;
+      flushing = flush();
+      flushing.catch(() => undefined);
+    },
+    /** Throws what the disk said, which tells it once: who syncs the file later would not hear of it. */
+    close: async () => {
+      try {
+        await flushing;
+      } finally {
+        await file.close();
+      }
+    },
+  };
 }
 
 /** Pieces small enough to be read at once. */
