@@ -178,10 +178,12 @@ function portOf(app: FastifyInstance): number | undefined {
 }
 
 const workerRestartMs = 1000;
+/** MB that a worker allocates between two collections of garbage: with Node's 16 they take a twentieth of a small build. */
+const roomForNew = "--max-semi-space-size=64";
 
 /** Keeps a worker running; one that dies is replaced, and its jobs go on from their last finished step. */
 async function superviseWorker(config: Config, signal: AbortSignal): Promise<void> {
-  const argv = [process.execPath, main, "worker", "--data", config.data] as const;
+  const argv = [process.execPath, roomForNew, main, "worker", "--data", config.data] as const;
   const configured = config.file === undefined ? argv : ([...argv, "--config", config.file] as const);
   while (!signal.aborted) {
     try {
