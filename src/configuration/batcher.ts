@@ -33,6 +33,11 @@ export interface BatcherStep {
   readonly remove: readonly string[];
 }
 
+/** The components that a session was made for by the batcher, by their ids, which are no patterns; of others none. */
+export function batchOf({ batch, ansible }: Pick<ConfigurationSession, "batch" | "ansible">): string[] {
+  return batch === true && ansible.limit !== undefined ? ansible.limit.split(",") : [];
+}
+
 /** Sessions that are not complete; each waits for a worker, so more would only wait longer. */
 const underWayAtMost = 16;
 
@@ -47,7 +52,7 @@ export function batcherStep(view: BatcherView): BatcherStep {
   const isOverdue = ({ status, startTime }: ConfigurationSession) =>
     status === "pending" && secondsSince(startTime) > options.batcherPendingTimeout;
   const remove = unfinished.filter(isOverdue).map(({ name }) => name);
-  const taken = new Set(unfinished.flatMap(({ ansible }) => (ansible.limit ?? "").split(",")));
+  const taken = new Set(unfinished.flatMap(batchOf));
   const create: BatcherStep["create"][number][] = [];
   const room = underWayAtMost - unfinished.length;
   for (const group of groupsOf(view, taken)) {

@@ -1,5 +1,5 @@
 export { openConfiguredComponents, type ComponentFilter, type ConfiguredComponentStore } from "./components.ts";
-export { batcherStep } from "./batcher.ts";
+export { batcherStep, batchOf } from "./batcher.ts";
 export { openGitStore, type GitFile, type GitStore } from "./git.ts";
 export { openServedRepositories, servedFrom, type PackRequest, type ServedRepositories } from "./served.ts";
 export { advanceImageSession, limitLayers, resultName, type ImageSessionPorts } from "./image-session.ts";

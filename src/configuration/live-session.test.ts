@@ -29,22 +29,26 @@ async function openWorld(more: Partial<ConfigurationSessionRequest> = {}) {
   });
   const played: string[] = [];
   const said: string[] = [];
-  const run = async (outcomes: Record<string, Record<string, string>> | NetkilnError) => {
+  const run = async (
+    outcomes: Record<string, Record<string, string>> | NetkilnError,
+    hosts = ["x1", "x2", "x3", "elsewhere"],
+    now = layers,
+  ) => {
     const ports: LiveSessionPorts = {
       ...{ sessions, components, say: (line) => void said.push(line) },
       prepare: async () => {
         if (outcomes instanceof NetkilnError) throw outcomes;
         return {
-          hosts: ["x1", "x2", "x3", "elsewhere"],
-          play: async ({ playbook }, index, hosts) => {
-            played.push(`${index} ${playbook} ${hosts.join(" ")}`);
-            const all = hosts.map((host) => [host, outcomes[playbook]?.[host] ?? "applied"] as const);
+          hosts,
+          play: async ({ playbook }, index, some) => {
+            played.push(`${index} ${playbook} ${some.join(" ")}`);
+            const all = some.map((host) => [host, outcomes[playbook]?.[host] ?? "applied"] as const);
             return { outcomes: new Map(all as [string, "applied"][]) };
           },
         };
       },
     };
-    await runLiveSession((await sessions.find("one")) ?? assert.fail(), async () => ({ layers }), ports);
+    await runLiveSession((await sessions.find("one")) ?? assert.fail(), async () => ({ layers: now }), ports);
     return (await sessions.find("one")) ?? assert.fail();
   };
   const standing = async (id: string) => {
@@ -90,6 +94,35 @@ test("a session that cannot begin says why, and counts for no component", async 
   const session = await run(new NetkilnError("work_failed", "cannot read the git repository", { output: ["denied"] }));
   assert.deepEqual([session.succeeded, session.error], ["false", "cannot read the git repository"]);
   assert.deepEqual(said, ["==> failed: cannot read the git repository", "    denied"]);
+  assert.deepEqual(await standing("x1"), ["pending", 0]);
+});
+
+const batch = { batch: true, ansible: { config: "", verbosity: 0, limit: "x1,x2,x3,ghost" } } as const;
+
+test("what a batch names and is no host has failed as often as it was tried", async () => {
+  const { run, standing, said, components } = await openWorld(batch);
+  await components.put(new Map([["ghost", { desiredConfig: "site", errorCount: 1 }]]));
+  const session = await run({});
+  assert.deepEqual([session.succeeded, session.error], ["false", undefined]);
+  assert.deepEqual(await standing("x1"), ["configured", 0, "one.yml applied", "two.yml applied"]);
+  assert.deepEqual(await standing("ghost"), ["pending", 2, "one.yml failed"]);
+  assert.match(said.join("\n"), /^==> no host of the inventory, and so failed: ghost$/m);
+});
+
+test("a batch that names no host at all does not hold its configuration back", async () => {
+  const { run, standing, components, played } = await openWorld({
+    ...batch,
+    ansible: { ...batch.ansible, limit: "ghost" },
+  });
+  await components.put(new Map([["ghost", { desiredConfig: "site", errorCount: 2 }]]));
+  const session = await run({}, []);
+  assert.deepEqual([session.succeeded, session.error, played], ["false", undefined, []]);
+  assert.deepEqual(await standing("ghost"), ["failed", 3, "one.yml failed"]);
+});
+
+test("a batch whose configuration has lost its layers meanwhile is a success", async () => {
+  const { run, standing } = await openWorld(batch);
+  assert.equal((await run({}, [], [])).succeeded, "true");
   assert.deepEqual(await standing("x1"), ["pending", 0]);
 });
 

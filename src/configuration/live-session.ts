@@ -1,6 +1,7 @@
 /** Carries a session on live nodes through: its layers in order, and what came of each on each node. */
 import { timestamp } from "../lib/clock.ts";
 import { NetkilnError } from "../lib/errors.ts";
+import { batchOf } from "./batcher.ts";
 import type { ConfiguredComponentStore } from "./components.ts";
 import { limitLayers } from "./image-session.ts";
 import type { ConfigurationSessionStore } from "./sessions.ts";
@@ -15,6 +16,7 @@ export interface PlayResult {
 
 /** A session as far as it was prepared: the repositories are there, and it is known which hosts are meant. */
 export interface LiveRun {
+  /** Of a batch those of its components that are hosts, which may be none. */
   readonly hosts: readonly string[];
   play(layer: Layer, index: number, hosts: readonly string[]): Promise<PlayResult>;
 }
@@ -29,8 +31,8 @@ export interface LiveSessionPorts {
 }
 
 /**
- * A host on which a layer fails is left out of the layers after it; the others go on. The session succeeded when no
- * host was left out. Throws what it cannot tell about, such as that it was stopped.
+ * A host on which a layer fails is left out of the layers after it; the others go on. A component of a batch that is no
+ * host has failed, as one that cannot be reached. The session succeeded when nobody was left out. Throws what it cannot tell about, such as that it was stopped.
  */
 export async function runLiveSession(
   session: ConfigurationSession,
@@ -64,13 +66,15 @@ export async function endLiveSession(
   await sessions.report(name, { status: "complete", succeeded: "false", completionTime: timestamp(), error });
 }
 
-/** Returns how many hosts did not get through. */
+/** Returns how many hosts, and components that should have been hosts, did not get through. */
 async function playAll(
   session: ConfigurationSession,
   layers: readonly Layer[],
   run: LiveRun,
   ports: LiveSessionPorts,
 ): Promise<number> {
+  const missing = missingOf(session, layers, run);
+  if (missing.length > 0) ports.say(`==> no host of the inventory, and so failed: ${missing.join(", ")}`);
   let hosts = run.hosts;
   for (const [index, layer] of layers.entries()) {
     if (hosts.length === 0) break;
@@ -84,9 +88,25 @@ async function playAll(
   }
   if (recordsState(session)) {
     const attempt = { configuration: session.configuration, succeeded: true };
-    await ports.components.record(new Map(hosts.map((host) => [host, { attempt }])));
+    const through = new Map<string, ComponentChange>(hosts.map((host) => [host, { attempt }]));
+    await ports.components.record(new Map([...through, ...failuresOf(session, layers, missing)]));
   }
-  return run.hosts.length - hosts.length;
+  return run.hosts.length - hosts.length + missing.length;
+}
+
+/** Nodes that HSM does not know, and whatever else is no node; without layers nothing has to be reached. */
+function missingOf(session: ConfigurationSession, layers: readonly Layer[], { hosts }: LiveRun): string[] {
+  const known = new Set(hosts);
+  return layers.length === 0 ? [] : batchOf(session).filter((id) => !known.has(id));
+}
+
+/** They fail at the first layer, and are left out of those after it. */
+function failuresOf(
+  session: ConfigurationSession,
+  [first]: readonly Layer[],
+  missing: readonly string[],
+): Map<string, ComponentChange> {
+  return first === undefined ? new Map() : changesOf(session, first, new Map(missing.map((id) => [id, "failed"])));
 }
 
 /** What is passed to Ansible may leave tasks out, so nobody can tell what has been applied; as CFS has it. */

@@ -192,6 +192,30 @@ test("a component that wants a configuration gets it, and one that has it is lef
   await cfs("PATCH", "options", 200, { batcher_disable: true });
 });
 
+test("components that are no nodes fail, whatever they are called, and hold no node back", async () => {
+  const odd = ["x9c0s0b0n0", "all", "@/etc/hostname"];
+  await cfs("PUT", "components", 200, [
+    ...odd.map((id) => ({ id, desired_config: "site", retry_policy: 2 })),
+    { id: first, desired_config: "site" },
+  ]);
+  const before = await componentOf(second);
+  await cfs("PATCH", "options", 200, { batcher_disable: false });
+  const standing = async (id: string) => {
+    const { configuration_status: status, error_count: errors, state } = await componentOf(encodeURIComponent(id));
+    return [status, errors, ...state.map(({ playbook, status: one }) => `${playbook} ${one}`)];
+  };
+  await waitUntil(60, async () => (await standing(first))[0] === "configured");
+  await waitUntil(60, async () => (await Promise.all(odd.map(standing))).every(([status]) => status === "failed"));
+  assert.deepEqual(
+    await Promise.all(odd.map(standing)),
+    odd.map(() => ["failed", 2, "greeting.yml failed"]),
+  );
+  const { session_name: session } = (await componentOf("x9c0s0b0n0")).state[0] ?? assert.fail();
+  assert.match(await logOf(session), /^==> no host of the inventory, and so failed: .*x9c0s0b0n0/m);
+  assert.deepEqual(await componentOf(second), before, "an id is no pattern");
+  await cfs("PATCH", "options", 200, { batcher_disable: true });
+});
+
 test("a session that is removed stops at once", async () => {
   await writeFile(srv(first, "slow"), "");
   await cfs("POST", "sessions", 201, { name: "stopped", configuration_name: "site", ansible_limit: first });

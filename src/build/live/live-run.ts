@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, posix } from "node:path";
 import {
+  batchOf,
   watchRecap,
   type ConfigurationSession,
   type GitStore,
@@ -21,7 +22,7 @@ import { liveArguments, type LiveArguments } from "./arguments.ts";
 
 /** A run of Ansible against live nodes. */
 export interface LivePlan {
-  readonly session: Pick<ConfigurationSession, "ansible" | "target">;
+  readonly session: Pick<ConfigurationSession, "ansible" | "batch" | "target">;
   readonly layers: readonly Layer[];
   readonly additionalInventory: PinnedRepository | undefined;
   /** In the form of Ansible's yaml plugin; undefined where each repository brings a file `hosts`. */
@@ -42,7 +43,7 @@ export async function prepareLiveRun(
   options: StreamedRun,
 ): Promise<LiveRun> {
   const { passthrough = "", limit } = plan.session.ansible;
-  const given = liveArguments(passthrough, limit);
+  const given = liveArguments(passthrough, batchOf(plan.session).length > 0 ? undefined : limit);
   const { work, layers, additionalInventory: more } = plan;
   await mkdir(join(work, "facts"), { recursive: true });
   if (plan.inventory !== undefined) await writeFile(inventoryFile(plan), plan.inventory);
@@ -95,14 +96,16 @@ function inventories(plan: LivePlan, index: number): string[] {
   return ["-i", first, ...more];
 }
 
-/** Ansible's own word on what a limit means. */
+/** Ansible's own word on what a limit means; a batch's is none, but ids of components, which can look like patterns. */
 async function hostsOf(plan: LivePlan, { limit }: LiveArguments, options: StreamedRun): Promise<string[]> {
+  const batch = new Set(batchOf(plan.session));
   const limited = limit === undefined ? [] : [`--limit=${limit}`];
   const argv: Argv = ["ansible", "all", "--list-hosts", ...inventories(plan, 0), ...limited];
   const { env } = await settings(plan, { layer: plan.layers[0], index: 0 });
   const { signal } = options;
   const result = await runOutside(argv, { signal, env, cwd: repositoryOf(plan, 0), okExitCodes: "any" });
   const hosts = [...result.stdout.matchAll(/^ {4}(\S+)$/gm)].map(([, host = ""]) => host);
+  if (result.exitCode === 0 && batch.size > 0) return hosts.filter((host) => batch.has(host));
   if (result.exitCode === 0 && hosts.length > 0) return hosts;
   throw new NetkilnError("invalid_input", limit === undefined ? "there are no hosts" : `no host matches ${limit}`, {
     output: result.stderr.split("\n").filter((line) => /ERROR|WARNING/.test(line)),

@@ -13,6 +13,12 @@ const age = z
   .string()
   .max(10)
   .regex(/^(?:[0-9]+[mhdw])?$/i, "must be an age such as 90m, 24h, 3d or 1w");
+/** Lists of ids are texts with commas: one with a comma could be named by none. */
+const componentId = z
+  .string()
+  .min(1)
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  .regex(/^[^,\u0000-\u001f\u007f]*$/, "must hold neither commas nor control characters");
 const tags = z.record(z.string(), z.string());
 
 /** Limits of v3 alone. */
@@ -130,7 +136,7 @@ const stateMembers = {
 const desiredMembers = { ...stateMembers, status: member(text, { v2: null }), last_updated: member(text) };
 
 export const componentMembers = {
-  id: member(z.string().min(1)),
+  id: member(componentId),
   state: list(stateMembers),
   state_append: object({
     clone_url: member(text),
