@@ -482,6 +482,50 @@ test("a node whose work is ended while its power is asked for is not switched on
   assert.deepEqual(await house.endings(), ["failed"]);
 });
 
+/** A house in which something else happens after a driver's turn is waited for, and before it has come. */
+async function openBusyHouse() {
+  const meddling: { now?: (() => Promise<unknown>) | undefined } = {};
+  const house = await openHouse({
+    power: (real) => ({
+      on: async (node, ready) => {
+        await meddling.now?.();
+        await real.on(node, ready);
+      },
+      off: async (node, how, ready) => {
+        await meddling.now?.();
+        await real.off(node, how, ready);
+      },
+    }),
+  });
+  return { ...house, meddling };
+}
+
+test("a node whose work is ended before the driver's turn comes is not switched on", async () => {
+  const house = await openBusyHouse();
+  await house.begin({ limit: one });
+  house.meddling.now = () => house.components.change(new Map([[one, { active: false }]]));
+  await house.step();
+  assert.equal(await house.powerOf(one), "off");
+  const boot = await house.parts.boots.latest(one);
+  assert.equal(boot?.phases.at(-1)?.phase, "failed");
+  assert.match(JSON.stringify(boot?.phases.at(-1)), /was ended or replaced before its power was switched/);
+});
+
+test("a node that is taken before the driver's turn comes is not switched off for whom it was taken from", async () => {
+  const house = await openBusyHouse();
+  await house.begin({ limit: one });
+  await house.step();
+  await house.report(one, "build-1");
+  await house.step();
+  await house.begin({ name: "down", operation: "shutdown", limit: one });
+  house.meddling.now = () => house.components.change(new Map([[one, { active: false }]]));
+  await house.step();
+  assert.equal(await house.powerOf(one), "on");
+  house.meddling.now = undefined;
+  await house.step();
+  assert.equal((await house.session("down")).status, "complete");
+});
+
 test("a node that is taken after a crash is not switched on for whom it was taken from", async () => {
   let crash = true;
   const house = await openMeddledHouse({

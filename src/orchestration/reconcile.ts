@@ -4,7 +4,7 @@ import { NetkilnError } from "../lib/errors.ts";
 import { log } from "../lib/log.ts";
 import { countOf } from "../lib/text.ts";
 import type { Node, NodeStore } from "../node/index.ts";
-import type { PowerDriver } from "../power/index.ts";
+import type { PowerDriver, Ready } from "../power/index.ts";
 import type { BootRecords, EventStore } from "../telemetry/index.ts";
 import { decide, tryAgain, type Step } from "./decide.ts";
 import { planSession, type FindImage } from "./plan.ts";
@@ -107,7 +107,7 @@ async function act(parts: ReconcilerParts, component: Component, node: Node, ste
     case "power_on":
       return switchOn(parts, component, node);
     case "power_off":
-      await parts.power.off(node, step.how);
+      await parts.power.off(node, step.how, stillWanted(parts, component));
       await parts.events.record(`node:${node.xname}`, "power.off", { how: step.how, session: component.session });
       await parts.sessions.recordAction(component, {
         lastAction: step.how === "forced" ? "power_off_forceful" : "power_off_graceful",
@@ -136,7 +136,7 @@ async function switchOn(parts: ReconcilerParts, component: Component, node: Node
   try {
     const token = await writeBootParameters(parts.entries, node.xname, desired);
     await parts.sessions.noteToken(begun, token, desired);
-    await parts.power.on(node);
+    await parts.power.on(node, stillWanted(parts, begun));
     await parts.boots.record(begun.bootId, "power", "server", { session: begun.session });
     await parts.nodes.setState(node.xname, "On");
     await parts.sessions.recordAction(begun, { lastAction: "power_on" });
@@ -171,7 +171,14 @@ async function beginTry(
 }
 
 function workLost(xname: string): string {
-  return `the work on ${xname} was ended or replaced before its power was on`;
+  return `the work on ${xname} was ended or replaced before its power was switched`;
+}
+
+/** A driver's turn may come long after the work was looked at. */
+function stillWanted({ sessions }: ReconcilerParts, component: Component): Ready {
+  return async () => {
+    if (!(await sessions.hasWork(component))) throw new NetkilnError("refused", workLost(component.xname));
+  };
 }
 
 /** Returns their referral token. */

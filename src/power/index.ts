@@ -15,6 +15,6 @@ export {
   type TransitionTask,
 } from "./transition-types.ts";
 export { startTransitions, type TransitionParts } from "./transitions.ts";
-export type { Power, PowerDriver, PowerState } from "./types.ts";
+export type { Power, PowerDriver, Ready, PowerState } from "./types.ts";
 
 export const migrations = { ...simulatedMigrations, ...transitionMigrations, ...capMigrations };

@@ -310,6 +310,29 @@ for (const arrived of [true, false]) {
   });
 }
 
+test("what is aborted while its turn is waited for is not switched", async () => {
+  const house = await openHouse();
+  const parts: TransitionParts = {
+    ...house.parts,
+    power: {
+      ...house.parts.power,
+      on: async (node, ready) => {
+        await house.parts.transitions.signalAbort(id);
+        await house.parts.power.on(node, ready);
+      },
+    },
+  };
+  const id = await house.start("On", [one, two]);
+  await advanceTransition(parts, id);
+  assert.deepEqual(house.machines.calls, []);
+  assert.deepEqual(await house.told(id), [
+    "aborted",
+    `${one} | failed | Aborted. Last status - Applying transition, on | Transition aborted`,
+    `${two} | failed | Aborted. Last status - Applying transition, on | Transition aborted`,
+  ]);
+  assert.deepEqual(await house.reserved(), []);
+});
+
 test("what a dead server left reserved without a task is free again", async () => {
   const house = await openHouse();
   await house.reserve(two);

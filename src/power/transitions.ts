@@ -106,14 +106,17 @@ async function look(power: PowerDriver, node: Node): Promise<Seen> {
 }
 
 async function act(
-  { power, inventory }: TransitionParts,
-  { operation, deadlineMinutes }: Transition,
+  { power, inventory, transitions }: TransitionParts,
+  { id, operation, deadlineMinutes }: Transition,
   { task: intent, node, action }: { task: TransitionTask; node: Node; action: PowerAction },
 ): Promise<TransitionTask> {
   const word = actionWords[action];
   let task = intent;
-  // Its turn may come long after the reservation was looked at.
+  let isAborted = false;
+  // Its turn may come long after abort and reservation were looked at.
   const ready = async () => {
+    isAborted = await transitions.isAborting(id);
+    if (isAborted) throw new NetkilnError("refused", aborted);
     const { held, refused } = await holdReservations(inventory.locks, [task]);
     const reason = refused[0]?.reason;
     if (reason !== undefined) throw new NetkilnError("refused", `Reservation expired: it ${reasons[reason]}`);
@@ -123,6 +126,7 @@ async function act(
     if (action === "on") await power.on(node, ready);
     else await power.off(node, action === "soft-off" ? "graceful" : "forced", ready);
   } catch (error) {
+    if (isAborted) return abortedTask(task);
     if (!(error instanceof NetkilnError)) log.error({ error, node: node.xname, action }, "switching power failed");
     return failedTask(task, `Failed to apply transition, ${word}`, textOf(error));
   }
@@ -155,11 +159,7 @@ async function settle(parts: TransitionParts, transition: Transition, over: read
 
 async function abort(parts: TransitionParts, transition: Transition): Promise<void> {
   const left = (await parts.transitions.tasks(transition.id)).filter((task) => !isOver(task));
-  await settle(
-    parts,
-    transition,
-    left.map((task) => failedTask(task, `Aborted. Last status - ${task.description}`, "Transition aborted")),
-  );
+  await settle(parts, transition, left.map(abortedTask));
   await parts.transitions.finish(transition.id);
 }
 
@@ -186,6 +186,12 @@ function refusedTask(task: TransitionTask, reason: LockFailure): TransitionTask 
   if (task.action !== undefined) return failedTask(task, failed, `Reservation expired: ${why}`);
   const key = task.deputyKey === undefined ? "Unable" : "Invalid deputy key and unable";
   return failedTask(task, failed, `${key} to reserve component: ${why}`);
+}
+
+const aborted = "Transition aborted";
+
+function abortedTask(task: TransitionTask): TransitionTask {
+  return failedTask(task, `Aborted. Last status - ${task.description}`, aborted);
 }
 
 function failedTask(task: TransitionTask, description: string, error: string): TransitionTask {
