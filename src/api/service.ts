@@ -150,7 +150,7 @@ function notesOf(one: Operation, { name, failure }: Service, isAlias: boolean): 
 
 async function asked(one: Operation, request: FastifyRequest): Promise<Asked<unknown, unknown>> {
   return {
-    params: request.params as Record<string, string>,
+    params: paramsOf(one, request),
     query: one.query === undefined ? undefined : parseAs(one.query, request.query, "the query"),
     body: one.body === undefined ? undefined : await bodyOf(one, one.body, request),
     principal: () => principalOf(request),
@@ -161,6 +161,15 @@ async function asked(one: Operation, request: FastifyRequest): Promise<Asked<unk
       return Array.isArray(value) ? value[0] : value;
     },
   };
+}
+
+/** Under a name with control characters nothing is made: nobody could type it. What has one already is found. */
+function paramsOf({ method, unreadable }: Operation, request: FastifyRequest): Readonly<Record<string, string>> {
+  const params = request.params as Record<string, string>;
+  const odd =
+    method === "PUT" || method === "POST" ? Object.values(params).find((one) => /\p{Cc}/u.test(one)) : undefined;
+  if (odd === undefined) return params;
+  throw new NetkilnError(unreadable ?? "invalid_input", `${JSON.stringify(odd)} holds control characters`);
 }
 
 async function bodyOf(one: Operation, schema: z.ZodType, request: FastifyRequest): Promise<unknown> {

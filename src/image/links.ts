@@ -1,4 +1,5 @@
 import { aboutMember, NetkilnError } from "../lib/errors.ts";
+import { readS3Link } from "../lib/s3-link.ts";
 
 /** Where a file is for IMS clients: `s3://BUCKET/KEY`. The etag is opaque. */
 export interface Link {
@@ -22,7 +23,7 @@ export function ownIdOf({ path }: Link): string | undefined {
  * Of what stands in another bucket nothing can be known here.
  */
 export function requireUsable(link: Link, taken: boolean): void {
-  const bucket = /^s3:\/\/([^/]+)\/./.exec(link.path)?.[1];
+  const bucket = readS3Link(link.path)?.bucket;
   if (bucket === undefined) throw aboutMember("link", `"${link.path}" is no link: it has to be s3://BUCKET/KEY`);
   if (taken) throw aboutMember("link", `${link.path} belongs to another record already`);
   if (ownBuckets.has(bucket)) throw aboutMember("link", `there is no file ${link.path}`);

@@ -11,6 +11,7 @@ import {
 
 const text = (longest: number) => z.string().max(longest);
 const filled = (longest: number) => z.string().min(1).max(longest);
+const named = (longest: number) => filled(longest).regex(/^\P{Cc}*$/u, "must hold no control characters");
 const readOnly = z.undefined("Property is read-only").optional();
 const age = z
   .string()
@@ -43,9 +44,9 @@ const bootSetSchema = z.strictObject({
   kernel_parameters: text(4096)
     .regex(/^\P{Cc}*$/u, "must be one line")
     .optional(),
-  node_list: z.array(filled(127)).min(1).max(65_535).optional(),
-  node_roles_groups: z.array(filled(127)).min(1).max(1023).optional(),
-  node_groups: z.array(filled(127)).min(1).max(4095).optional(),
+  node_list: z.array(named(127)).min(1).max(65_535).optional(),
+  node_roles_groups: z.array(named(127)).min(1).max(1023).optional(),
+  node_groups: z.array(named(127)).min(1).max(4095).optional(),
   arch: z.enum(["X86", "ARM", "Other", "Unknown"]).optional(),
   rootfs_provider: filled(511).optional(),
   rootfs_provider_passthrough: text(4096).optional(),
@@ -156,7 +157,7 @@ const componentMembers = {
   retry_policy: attempts,
 };
 
-const componentId = filled(127);
+const componentId = named(127);
 
 export const componentSchema = z
   .strictObject({ id: componentId.optional(), ...componentMembers })

@@ -10,7 +10,7 @@ import type {
 import { NetkilnError } from "../../../lib/errors.ts";
 import { streamList } from "../../json-stream.ts";
 import { answer, operation, type Answer, type Operation } from "../../service.ts";
-import { bootParamsSchema, filterQuerySchema, type BootParams } from "./schema.ts";
+import { bootParamsSchema, filterQuerySchema, newBootParamsSchema, type BootParams } from "./schema.ts";
 
 export interface ParameterParts {
   readonly entries: BootEntryStore;
@@ -54,7 +54,7 @@ export function parameterOperations({ entries, bootFiles }: ParameterParts, dial
       id: `POST ${path}`,
       method: "POST",
       path,
-      body: bootParamsSchema,
+      body: newBootParamsSchema,
       run: async ({ body }) => {
         if (!isSomething(body) && namesFile(body)) {
           const [known] = await filesOf(bootFiles, body);
@@ -69,7 +69,7 @@ export function parameterOperations({ entries, bootFiles }: ParameterParts, dial
       id: `PUT ${path}`,
       method: "PUT",
       path,
-      body: bootParamsSchema,
+      body: newBootParamsSchema,
       run: async ({ body }) => {
         if (isSomething(body) || !namesFile(body)) return withToken(200, await entries.put(body, toParameters(body)));
         await putFiles(bootFiles, body);
@@ -80,7 +80,7 @@ export function parameterOperations({ entries, bootFiles }: ParameterParts, dial
       id: `PATCH ${path}`,
       method: "PATCH",
       path,
-      body: bootParamsSchema,
+      body: newBootParamsSchema,
       run: async ({ body }) => {
         if (isSomething(body) || !namesFile(body)) await entries.patch(body, toChange(body));
         else {

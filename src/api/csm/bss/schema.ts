@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { accessEndpoints } from "../../../boot/index.ts";
+import { readS3Link } from "../../../lib/s3-link.ts";
 
 /** Given once with commas, or several times, or both. */
 const several = z
@@ -50,6 +51,15 @@ export const bootParamsSchema = z.object({
     ),
 });
 export type BootParams = z.output<typeof bootParamsSchema>;
+
+/** Of `s3:///BUCKET/KEY` the third slash does not count. What is no link of S3 is handed to the node as it is. */
+const link = text.refine(
+  (given) => !/^s3:/i.test(given) || readS3Link(given.replace(/^s3:\/{3}/i, "s3://")) !== undefined,
+  "is no link to a file: it has to be s3://BUCKET/KEY",
+);
+
+/** As `bootParamsSchema`, of what is to be kept. */
+export const newBootParamsSchema = bootParamsSchema.extend({ kernel: link, initrd: link });
 
 export const historyQuerySchema = z.object({
   name: z.string().max(255).optional(),

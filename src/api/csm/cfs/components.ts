@@ -15,6 +15,7 @@ import { answer, operation, type Operation } from "../../service.ts";
 import { bareList, pageOf } from "./lists.ts";
 import { print, readerOf, type Value, type Version } from "./members.ts";
 import {
+  componentId,
   componentMembers,
   componentQuerySchemas,
   componentsUpdateMembers,
@@ -125,7 +126,10 @@ function singleOperations(parts: ComponentsParts, version: Version, path: string
       method: "PUT",
       path,
       body,
-      run: async ({ params, body }) => shown(await components.put(new Map([[idOf(params), toChange(body)]]))),
+      run: async ({ params, body }) => {
+        const id = parseAs(componentId, idOf(params), "the component's id");
+        return shown(await components.put(new Map([[id, toChange(body)]])));
+      },
     }),
     operation({
       id: `patch_component_${version}`,

@@ -3,30 +3,28 @@ import { z } from "zod";
 import { componentStatuses, layerStatuses, sessionResults, sessionStatuses } from "../../../configuration/index.ts";
 import { list, member, nullable, object, type Member } from "./members.ts";
 
+const text = z.string();
+/** What things are called: what nobody can type is no name. */
+const name = text.regex(/^\P{Cc}*$/u, "must hold no control characters");
 /** No blanks and no semicolons: such texts come to stand in commands. */
-const word = z.string().regex(/^[^\s;]*$/, "must hold neither blanks nor semicolons");
+const word = name.regex(/^[^\s;]*$/, "must hold neither blanks nor semicolons");
 const commit = z.string().regex(/^[a-f0-9]{40}$/, "must be 40 hexadecimal digits");
 const count = z.int().min(0);
 const positive = z.int().min(1);
-const text = z.string();
 const age = z
   .string()
   .max(10)
   .regex(/^(?:[0-9]+[mhdw])?$/i, "must be an age such as 90m, 24h, 3d or 1w");
 /** Lists of ids are texts with commas: one with a comma could be named by none. */
-const componentId = z
-  .string()
-  .min(1)
-  // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  .regex(/^[^,\u0000-\u001f\u007f]*$/, "must hold neither commas nor control characters");
-const tags = z.record(z.string(), z.string());
+export const componentId = name.min(1).regex(/^[^,]*$/, "must hold no commas");
+const tags = z.record(name, text);
 
 /** Limits of v3 alone. */
 function v3Limited(schema: z.ZodString, limited: z.ZodString): Pick<Member<string>, "read" | "print"> {
   return { read: (version) => (version === "v3" ? limited : schema), print: (value) => value };
 }
 
-const layerName = v3Limited(text, z.string().min(1).max(45));
+const layerName = v3Limited(name, name.min(1).max(45));
 
 const repositoryMembers = {
   name: layerName,
@@ -73,7 +71,7 @@ export const sourceMembers = {
 };
 export const sourceCreateMembers = {
   ...sourceTexts,
-  name: member(z.string().min(1)),
+  name: member(name.min(1)),
   clone_url: mandatoryUrl,
   credentials: object({ authentication_method: method, username: filled, password: filled }, { required: true }),
 };
@@ -146,7 +144,7 @@ export const componentMembers = {
     session_name: member(text),
   }),
   desired_state: list(desiredMembers, { readOnly: true }),
-  desired_config: v3Limited(text, z.string().max(60)),
+  desired_config: v3Limited(name, name.max(60)),
   error_count: member(z.int()),
   retry_policy: member(z.int()),
   enabled: member(z.boolean()),
@@ -173,8 +171,8 @@ const targetMembers = {
   definition: member(z.enum(["image", "spec", "repo", "dynamic"])),
   groups: list(
     {
-      name: member(text, { required: true }),
-      members: member(z.array(z.string()) as z.ZodType<readonly string[]>, { required: true }),
+      name: member(name, { required: true }),
+      members: member(z.array(name) as z.ZodType<readonly string[]>, { required: true }),
     },
     { open: true },
   ),

@@ -86,7 +86,7 @@ test("mistakes are told all at once, with title and detail, and nothing is chang
   const Components = [
     { ID: one, State: "Ready" },
     { ID: "x1", State: "Asleep" },
-    { ID: "nid1", NID: -1 },
+    { ID: "nid1", State: "Ready", NID: -1 },
   ];
   const answer = await app.inject({ method: "POST", url, payload: { Components } });
   assert.equal(answer.statusCode, 400);

@@ -82,7 +82,7 @@ function given<Schema extends z.ZodType>(schema: Schema) {
 
 const componentSchema = folded({
   ID: xname,
-  State: given(state),
+  State: state,
   Flag: given(flag),
   Enabled: given(z.boolean()),
   SoftwareStatus: given(z.string()),
@@ -98,7 +98,7 @@ const componentSchema = folded({
 export function toInput(one: z.output<typeof componentSchema>): ComponentInput {
   return {
     xname: one.ID,
-    state: one.State ?? "Unknown",
+    state: one.State,
     flag: one.Flag ?? "OK",
     enabled: one.Enabled ?? true,
     softwareStatus: one.SoftwareStatus,

@@ -5,6 +5,8 @@ import { architectures, linuxDistributions, recipeTypes } from "../../../image/i
 /** Records of the Image Management Service. It refuses members that it does not know, and those that it sets itself. */
 
 const text = z.string().min(1, "Shorter than minimum length 1.");
+/** What things are called; IMS has no other rule for it. */
+const name = text.regex(/^\P{Cc}*$/u, "Control characters are not allowed.");
 
 /** As marshmallow reads a boolean: clients in shell send words. */
 const flag = z.union([
@@ -26,14 +28,16 @@ const dictionary = z
   .transform((pairs): Record<string, string> => Object.fromEntries(pairs.map(({ key, value }) => [key, value])));
 
 /** `cray ims images create` sends one pair as an object with key and value; others send a map. */
-const metadata = z.record(z.string(), z.string()).transform((given): Record<string, string> => {
-  const { key, value, ...rest } = given;
-  const isPair = key !== undefined && value !== undefined && Object.keys(rest).length === 0;
-  return isPair ? { [key]: value } : given;
-});
+const metadata = z
+  .record(z.string().regex(/^\P{Cc}*$/u, "Control characters are not allowed."), z.string())
+  .transform((given): Record<string, string> => {
+    const { key, value, ...rest } = given;
+    const isPair = key !== undefined && value !== undefined && Object.keys(rest).length === 0;
+    return isPair ? { [key]: value } : given;
+  });
 
 export const imageCreateSchema = z.strictObject({
-  name: text,
+  name,
   link: optionalLink,
   arch: arch.default("x86_64"),
   metadata: metadata.nullish().transform((given) => given ?? {}),
@@ -41,7 +45,7 @@ export const imageCreateSchema = z.strictObject({
 
 const annotation = z
   .discriminatedUnion("operation", [
-    z.strictObject({ operation: z.literal("set"), key: text, value: z.string() }),
+    z.strictObject({ operation: z.literal("set"), key: name, value: z.string() }),
     z.strictObject({ operation: z.literal("remove"), key: text, value: z.string().nullish() }),
   ])
   .transform((change) => (change.operation === "set" ? { set: change.key, to: change.value } : { remove: change.key }));
@@ -53,7 +57,7 @@ export const imagePatchSchema = z.strictObject({
 });
 
 export const recipeCreateSchema = z.strictObject({
-  name: text,
+  name,
   link: optionalLink,
   recipe_type: z.enum(recipeTypes),
   linux_distribution: z.enum(linuxDistributions),
@@ -69,11 +73,11 @@ export const recipePatchSchema = z.strictObject({
   template_dictionary: dictionary.optional(),
 });
 
-export const publicKeySchema = z.strictObject({ name: text, public_key: text });
+export const publicKeySchema = z.strictObject({ name, public_key: text });
 
 export const undeleteSchema = z.strictObject({ operation: z.literal("undelete") });
 
-export const remoteNodeSchema = z.strictObject({ xname: text });
+export const remoteNodeSchema = z.strictObject({ xname: name });
 
 /** The name of an image here, which IMS has no rule for. */
 const imageName = z
