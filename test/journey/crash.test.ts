@@ -12,6 +12,7 @@ import { after, test } from "node:test";
 import { digestLayer } from "../../src/build/tree/archive.ts";
 import type { Image } from "../../src/image/index.ts";
 import type { Event } from "../../src/telemetry/index.ts";
+import { openOwnTmp } from "../support/own-tmp.ts";
 import {
   assertNoWorkLeft,
   mountsBelow,
@@ -52,28 +53,15 @@ images:
     configuration_group_names: [Compute]
 `;
 
-/** Names in the host's folder for temporary files; others use it too, so only those of tools that are run here count. */
-async function temporaryFiles(): Promise<string[]> {
-  return (await readdir("/tmp")).filter((name) => /mmdebstrap|ansible|dracut|apt\./.test(name)).sort();
-}
-
-/** What a tool of another test has there goes away with that tool; what a killed one has left stays. */
-async function assertNoTemporaryFileLeft(): Promise<void> {
-  const found = (await temporaryFiles()).filter((name) => !temporaryBefore.includes(name));
-  await waitUntil(300, async () => !(await temporaryFiles()).some((name) => found.includes(name))).catch(async () => {
-    const left = (await temporaryFiles()).filter((name) => found.includes(name));
-    assert.deepEqual(left, [], "no tool has left a temporary file on the host");
-  });
-}
-
-const temporaryBefore = await temporaryFiles();
+const own = await openOwnTmp();
 const site = await makeSite();
 await site.write("bootprep.yaml", bootprep);
 await site.commit({ "second.yml": playbook(0) });
-let server = await startServer({ cwd: site.folder });
+let server = await startServer({ cwd: site.folder, within: own.holder });
 const { data } = server;
 after(async () => {
   await server.stop();
+  await own.close();
   await site.clear();
 });
 
@@ -81,7 +69,7 @@ after(async () => {
 const seen = new Map<string, string>();
 
 async function assertWhole(): Promise<void> {
-  assert.deepEqual(await mountsBelow(data), [], "nothing is mounted in the host's namespace");
+  assert.deepEqual(await mountsBelow(data, own.holder), [], "nothing is mounted in the server's namespace");
   const blobs = await readdir(join(data, "blobs"), { recursive: true, withFileTypes: true }).catch(() => []);
   for (const blob of blobs.filter((entry) => entry.isFile() && !entry.name.endsWith(".tmp"))) {
     const content = await readFile(join(blob.parentPath, blob.name));
@@ -154,7 +142,7 @@ test(`${kills} kills at random moments lose nothing`, { timeout: 20 * 60_000 }, 
       return tools.every((line) => !left.has(line));
     });
     await assertWhole();
-    if (victim === "server") server = await startServer({ data, cwd: site.folder });
+    if (victim === "server") server = await startServer({ data, cwd: site.folder, within: own.holder });
     await assertImagesWhole();
     if (!running && (await run)?.exitCode === neverReached) {
       begin();
@@ -173,7 +161,7 @@ test(`${kills} kills at random moments lose nothing`, { timeout: 20 * 60_000 }, 
   await assertImagesWhole();
   await assertLayersAreWhatTheyAreCalled();
   await assertNoWorkLeft(data);
-  await assertNoTemporaryFileLeft();
+  assert.deepEqual(await readdir(own.folder), [], "no tool has left a temporary file");
   const done = new Map<string, number>();
   for (const { subject, kind, data: details } of await everyEvent()) {
     if (kind !== "step" || details["state"] !== "done") continue;

@@ -9,15 +9,8 @@ import { after, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import type { Build } from "../support/answers.ts";
 import { preparedData } from "../support/prepared.ts";
-import {
-  assertNoWorkLeft,
-  listing,
-  makeFolder,
-  runCli,
-  send,
-  startServer,
-  type TestServer,
-} from "../support/server.ts";
+import { send } from "../support/send.ts";
+import { assertNoWorkLeft, listing, makeFolder, runCli, startServer, type TestServer } from "../support/server.ts";
 import { bootprep, makeSite, recipe, tool, type Site } from "../support/site.ts";
 
 let site: Site;
@@ -474,7 +467,7 @@ describe("the doors", () => {
     const url = server.admin ?? "";
     const { secret } = await server.json<{ secret: string }>("tokens", "create", "ci");
     const ask = (authorization?: string) =>
-      send({ url }, "GET", path, { body: "", ...(authorization !== undefined && { authorization }) });
+      send({ url }, "GET", path, { body: "", ...(authorization !== undefined && { headers: { authorization } }) });
     for (const wrong of [undefined, "Bearer wrong", `Bearer ${secret}x`, `Basic ${secret}`, "Bearer "]) {
       const { status, body } = await ask(wrong);
       assert.equal(status, 401, wrong);

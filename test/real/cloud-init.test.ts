@@ -5,7 +5,8 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { makeFolder, send, startServer, type TestServer } from "../support/server.ts";
+import { send } from "../support/send.ts";
+import { makeFolder, startServer, type TestServer } from "../support/server.ts";
 
 const run = promisify(execFile);
 /** Debian's own, for which cloud-init is installed. */
@@ -45,7 +46,7 @@ async function put(path: string, body: object, method = "PUT"): Promise<void> {
 /** As ochami sends it: over TCP, with a token, and without a type. */
 async function ochami(method: string, path: string, body?: object): Promise<{ status: number; body: string }> {
   return send({ url: server.admin ?? "" }, method, `/cloud-init${path}`, {
-    ...{ authorization, body: body === undefined ? "" : JSON.stringify(body) },
+    ...{ headers: { authorization }, body: body === undefined ? "" : JSON.stringify(body) },
   });
 }
 

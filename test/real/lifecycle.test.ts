@@ -12,7 +12,8 @@ import type { GcReport, GcRun, StoreStatus } from "../../src/artifact/index.ts";
 import type { Channel, ChannelMove } from "../../src/image/index.ts";
 import type { Event } from "../../src/telemetry/index.ts";
 import { preparedData } from "../support/prepared.ts";
-import { send, startServer, waitUntil, type TestServer } from "../support/server.ts";
+import { send } from "../support/send.ts";
+import { startServer, waitUntil, type TestServer } from "../support/server.ts";
 import { bootprep, makeSite, recipe, type Site } from "../support/site.ts";
 import type { Image } from "../support/answers.ts";
 
@@ -129,9 +130,9 @@ test("a channel is moved with a promotion, and back, and all of it is in its his
 test("a channel's history names the token of whoever moved it", async () => {
   const { secret } = await server.json<{ secret: string }>("tokens", "create", "ci");
   const body = JSON.stringify({ channel: "node:candidate" });
-  const content = { type: "application/json", body, authorization: `Bearer ${secret}` };
+  const headers = { "content-type": "application/json", authorization: `Bearer ${secret}` };
   const path = "/apis/netkiln/v1/images/node/promote";
-  assert.equal((await send({ url: server.admin ?? "" }, "POST", path, content)).status, 200);
+  assert.equal((await send({ url: server.admin ?? "" }, "POST", path, { body, headers })).status, 200);
   assert.equal((await server.json<Channel>("channels", "describe", "node:candidate")).by, "token ci");
   assert.equal((await cli("channels", "delete", "node:candidate")).exitCode, 0);
 });

@@ -9,7 +9,8 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { send, startServer, type TestServer } from "../support/server.ts";
+import { send } from "../support/send.ts";
+import { startServer, type TestServer } from "../support/server.ts";
 import { makeSite, type Site } from "../support/site.ts";
 
 const run = promisify(execFile);

@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { parse } from "yaml";
 import { preparedData } from "../support/prepared.ts";
-import { send, startServer, waitUntil, type TestServer } from "../support/server.ts";
+import { send } from "../support/send.ts";
+import { startServer, waitUntil, type TestServer } from "../support/server.ts";
 import { makeSite, type Site } from "../support/site.ts";
 
 const gateway = "https://api-gw-service-nmn.local";
@@ -54,8 +55,7 @@ after(async () => {
 async function call<T>(method: string, path: string, status: number, body?: unknown): Promise<T> {
   const answer = await send({ url: server.admin ?? "" }, method, path, {
     body: body === undefined ? "" : JSON.stringify(body),
-    authorization,
-    ...(body !== undefined && { type: "application/json" }),
+    headers: { authorization, ...(body !== undefined && { "content-type": "application/json" }) },
   });
   assert.equal(answer.status, status, `${method} ${path}: ${answer.body}`);
   return (answer.body === "" ? undefined : JSON.parse(answer.body)) as T;

@@ -7,7 +7,8 @@ import { mkdir, readdir, readFile } from "node:fs/promises";
 import { request, type IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { processesOf, send, startServer, waitUntil, type TestServer } from "../support/server.ts";
+import { send } from "../support/send.ts";
+import { processesOf, startServer, waitUntil, type TestServer } from "../support/server.ts";
 import { makeSite, type Site } from "../support/site.ts";
 
 const recipeBranch = "cray/hpc-csm-software-recipe/23.7.0";
@@ -155,7 +156,7 @@ test("a wrong password is refused, and a token does as a password", async () => 
   assert.equal(byToken.exitCode, 0, byToken.stderr);
   const api = await send({ url: server.admin ?? "" }, "GET", "/apis/netkiln/v1/images", {
     body: "",
-    authorization: `Bearer ${login.password}`,
+    headers: { authorization: `Bearer ${login.password}` },
   });
   assert.equal(api.status, 401, "git's password opens nothing else");
 });

@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
 import { lstat, mkdtemp, readdir, readFile, readlink, rm } from "node:fs/promises";
-import { request } from "node:http";
 import { join } from "node:path";
 import { once } from "node:events";
 import { finished } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { send, type HttpResult } from "./send.ts";
 
 const program = fileURLToPath(new URL("../../bin/netkiln", import.meta.url));
 const readySeconds = 90;
@@ -26,12 +26,6 @@ export interface CliOptions {
   readonly cwd?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly input?: string;
-}
-
-export interface HttpResult {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, unknown>>;
-  readonly body: string;
 }
 
 export interface TestServer {
@@ -65,6 +59,8 @@ export interface ServerOptions {
   /** Where `cli` runs. */
   readonly cwd?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** A process in whose mount namespace the server runs. */
+  readonly within?: number;
 }
 
 /** A folder with a short path, as a unix socket's address holds only 107 bytes, and not on a tmpfs. */
@@ -76,7 +72,8 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const data = options.data ?? (await makeFolder());
   const argv = ["serve", "--data", data, "--node-door", "127.0.0.1:0", ...(options.args ?? [])];
   const environment = { ...baseEnvironment, NETKILN_DATA: data, ...options.environment };
-  const server = spawn(program, argv, { env: environment, cwd: data, stdio: ["ignore", "pipe", "pipe"] });
+  const [file, words] = launched(argv, data, options.within);
+  const server = spawn(file, words, { env: environment, cwd: data, stdio: ["ignore", "pipe", "pipe"] });
   const log = createWriteStream(join(data, "server.log"), { flags: "a" });
   log.on("error", () => undefined);
   let said = "";
@@ -102,7 +99,11 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       assert.equal(exitCode, 0, `netkiln --json ${args.join(" ")}: ${stderr}`);
       return JSON.parse(stdout) as T;
     },
-    http: (method, path, content) => send({ socketPath: join(data, "netkiln.sock") }, method, path, content),
+    http: (method, path, content) =>
+      send({ socketPath: join(data, "netkiln.sock") }, method, path, {
+        body: content?.body,
+        ...(content !== undefined && { headers: { "content-type": content.type } }),
+      }),
     said: () => said,
     hangUp: () => void server.kill("SIGHUP"),
     stop: async () => {
@@ -120,6 +121,14 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       await waitUntil(stopSeconds, async () => (await processesOf(data)).length === 0);
     },
   };
+}
+
+/** How netkiln is started, maybe in the mount namespace of a process; the pid is its own in any case. */
+function launched(argv: string[], cwd: string, within: number | undefined): readonly [file: string, words: string[]] {
+  if (within === undefined) return [program, argv];
+  // Who enters stands in the root of the namespace.
+  const enter = ["sh", "-c", 'cd "$1" && shift && exec "$@"', "within", cwd];
+  return ["nsenter", [`--mount=/proc/${within}/ns/mnt`, ...enter, program, ...argv]];
 }
 
 /** One more worker beside the server's own. */
@@ -165,32 +174,6 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
   return { exitCode: exitCode ?? -1, stdout, stderr };
 }
 
-/** A plain HTTP request, to a unix socket or to a URL. */
-export async function send(
-  target: { socketPath: string } | { url: string },
-  method: string,
-  path: string,
-  content?: { type?: string; body: Buffer | string; authorization?: string },
-): Promise<HttpResult> {
-  const url = new URL(path, "url" in target ? target.url : "http://localhost");
-  const headers = {
-    ...(content?.type !== undefined && { "content-type": content.type }),
-    ...(content?.authorization !== undefined && { authorization: content.authorization }),
-  };
-  return new Promise((resolve, reject) => {
-    let answered = false;
-    const outgoing = request(url, { method, headers, ...("socketPath" in target && target) }, (response) => {
-      answered = true;
-      let body = "";
-      response.setEncoding("utf8").on("data", (text: string) => (body += text));
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }));
-    });
-    // A server that refuses a body early closes while it is still being sent; its answer is what counts.
-    outgoing.on("error", (error) => setTimeout(() => answered || reject(error), 200));
-    outgoing.end(content?.body);
-  });
-}
-
 /** What a stopped server may not leave: processes, mounts, and half-made trees. */
 export async function assertNothingLeft(data: string): Promise<void> {
   assert.deepEqual(await processesOf(data), [], "no process of the server is left");
@@ -221,9 +204,9 @@ export async function processesOf(folder: string): Promise<string[]> {
   return found;
 }
 
-/** Mount points strictly below a folder, in this process's mount namespace. */
-export async function mountsBelow(folder: string): Promise<string[]> {
-  const lines = (await readFile("/proc/self/mountinfo", "utf8")).split("\n");
+/** Mount points strictly below a folder, in the mount namespace of a process; in this one's when not given. */
+export async function mountsBelow(folder: string, within: number | "self" = "self"): Promise<string[]> {
+  const lines = (await readFile(`/proc/${within}/mountinfo`, "utf8")).split("\n");
   return lines.map((line) => line.split(" ")[4] ?? "").filter((path) => path.startsWith(`${folder}/`));
 }
 

@@ -1,10 +1,11 @@
 /** The real server in this process, asked over its own doors; only builds are not done, as there is no worker. */
 import assert from "node:assert/strict";
-import { request, type OutgoingHttpHeaders } from "node:http";
+import type { OutgoingHttpHeaders } from "node:http";
 import { rm } from "node:fs/promises";
 import { readConfig, type Config } from "../../../src/server/config.ts";
 import { openHouse, type House } from "../../../src/server/open.ts";
 import { serve } from "../../../src/server/serve.ts";
+import { send } from "../../support/send.ts";
 import { makeFolder } from "../../support/server.ts";
 
 export interface Reply {
@@ -53,10 +54,10 @@ export async function openServed(more: Partial<Pick<Config, "sat" | "open_reads"
   const { secret } = await house.tokens.create({ name: "tests", days: 1, role: "admin" });
   const admin = new URL(doors.admin ?? "");
   return {
-    ...{ house, admin, nodeDoor: new URL(`http://${doors.nodeDoor}`), askAt: send },
+    ...{ house, admin, nodeDoor: new URL(`http://${doors.nodeDoor}`), askAt: ask },
     ...{ data: config.data, token: secret },
     ask: (method, path, { body, headers } = {}) =>
-      send(admin, method, path, { body, headers: { authorization: `Bearer ${secret}`, ...headers } }),
+      ask(admin, method, path, { body, headers: { authorization: `Bearer ${secret}`, ...headers } }),
     close: async () => {
       await house.db.destroy();
       until.abort();
@@ -66,30 +67,10 @@ export async function openServed(more: Partial<Pick<Config, "sat" | "open_reads"
   };
 }
 
-/** The path is sent as it is given, whatever stands in it. */
-async function send(door: URL, method: string, path: string, { body, headers = {} }: Sent = {}): Promise<Reply> {
-  const bytes = bytesOf(body);
-  return new Promise((resolve, reject) => {
-    const length = bytes === undefined ? {} : { "content-length": bytes.length };
-    const where = {
-      host: door.hostname,
-      port: door.port,
-      method,
-      path,
-      agent: false,
-      headers: { ...length, ...headers },
-    };
-    const outgoing = request(where, (response) => {
-      let text = "";
-      response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-      response.on("end", () => {
-        const isJson = /json/.test(response.headers["content-type"] ?? "") && text !== "";
-        const { statusCode: status = 0, headers: told } = response;
-        resolve({ status, headers: told, text, json: isJson ? JSON.parse(text) : undefined });
-      });
-    });
-    outgoing.on("error", reject).end(bytes);
-  });
+async function ask(door: URL, method: string, path: string, { body, headers }: Sent = {}): Promise<Reply> {
+  const { body: text, ...answer } = await send({ url: door }, method, path, { body: bytesOf(body), headers });
+  const isJson = /json/.test(String(answer.headers["content-type"])) && text !== "";
+  return { ...answer, text, json: isJson ? JSON.parse(text) : undefined };
 }
 
 function bytesOf(body: unknown): Buffer | undefined {
