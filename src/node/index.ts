@@ -7,6 +7,7 @@ export type { GroupStore } from "./groups.ts";
 export type { Key, LockFailure, LockResult, LockStatus, LockStore, Reservation } from "./locks.ts";
 export type { MapStore, NodeMap } from "./maps.ts";
 export { nodeXnames, type NodeNames } from "./named.ts";
+export { refuseOldXnames } from "./old-xnames.ts";
 export { parseNode, labelSchema, xnameSchema } from "./schema.ts";
 export { openNodeStore, type NodeStore } from "./store.ts";
 export { migrations } from "./tables.ts";

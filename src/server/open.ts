@@ -46,7 +46,7 @@ import {
 } from "../image/index.ts";
 import { migrations as jobMigrations, openJobStore } from "../job/index.ts";
 import { migrate, openDatabase } from "../lib/db.ts";
-import { migrations as nodeMigrations, openInventory, openNodeStore } from "../node/index.ts";
+import { migrations as nodeMigrations, openInventory, openNodeStore, refuseOldXnames } from "../node/index.ts";
 import {
   migrations as orchestrationMigrations,
   openBootComponents,
@@ -67,6 +67,7 @@ import { version } from "./version.ts";
 export async function openHouse(config: Config) {
   const { data } = config;
   const db = openDatabase(join(data, "netkiln.db"));
+  await refuseOldXnames(db);
   await migrate(db, {
     ...accessMigrations,
     ...telemetryMigrations,
