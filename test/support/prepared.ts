@@ -14,17 +14,24 @@ import { makeSite, recipe, tool } from "./site.ts";
  */
 export async function preparedData(): Promise<string> {
   const data = await makeFolder();
-  const shared = process.env["NETKILN_TEST_SHARED"];
-  if (shared === undefined) await prepare(data);
-  else await tool("cp", "-a", `${await preparedOnce(shared)}/.`, data);
+  const name = createHash("sha256").update(recipe).digest("hex").slice(0, 12);
+  const made = await madeOnce(name, prepare);
+  if (made === undefined) await prepare(data);
+  else await tool("cp", "-a", `${made}/.`, data);
   return data;
 }
 
 /** Longer than a maker takes, and than the next one where the first could not make it. */
 const longestWaitSeconds = 1500;
 
-async function preparedOnce(shared: string): Promise<string> {
-  const ready = join(shared, createHash("sha256").update(recipe).digest("hex").slice(0, 12));
+/**
+ * What several files start from and none of them changes: the folder of that name, made by whoever comes first. Undefined
+ * where the run has named no place for it: then each file makes its own.
+ */
+export async function madeOnce(name: string, make: (folder: string) => Promise<void>): Promise<string | undefined> {
+  const shared = process.env["NETKILN_TEST_SHARED"];
+  if (shared === undefined) return undefined;
+  const ready = join(shared, name);
   const claim = `${ready}.maker`;
   let isMine = false;
   await waitUntil(longestWaitSeconds, async () => {
@@ -39,7 +46,7 @@ async function preparedOnce(shared: string): Promise<string> {
       // Of a maker that was killed.
       await rm(making, { recursive: true, force: true });
       await mkdir(making);
-      await prepare(making);
+      await make(making);
       await rename(making, ready);
     }
     return ready;
