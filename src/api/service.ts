@@ -163,7 +163,7 @@ async function asked(one: Operation, request: FastifyRequest): Promise<Asked<unk
   };
 }
 
-/** Under a name with control characters nothing is made: nobody could type it. What has one already is found. */
+/** Under a name with control characters nothing is made: nobody could type it. What has one already can still be read and deleted. */
 function paramsOf({ method, unreadable }: Operation, request: FastifyRequest): Readonly<Record<string, string>> {
   const params = request.params as Record<string, string>;
   const odd =

@@ -32,7 +32,8 @@ export interface LiveSessionPorts {
 
 /**
  * A host on which a layer fails is left out of the layers after it; the others go on. A component of a batch that is no
- * host has failed, as one that cannot be reached. The session succeeded when nobody was left out. Throws what it cannot tell about, such as that it was stopped.
+ * host has failed, as one that cannot be reached. The session succeeded when nobody was left out. Throws what it cannot
+ * tell about, such as that it was stopped.
  */
 export async function runLiveSession(
   session: ConfigurationSession,

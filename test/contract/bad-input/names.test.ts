@@ -40,6 +40,7 @@ function makings(name: string): readonly Making[] {
       ["POST", `/apis/ims/${version}/public-keys`, 422, { name, public_key: "ssh-ed25519 AAAA key" }],
     ]),
     ["POST", "/apis/ims/v3/images", 422, { name: "i", metadata: { [name]: "v" } }],
+    ["POST", "/apis/ims/v3/images", 422, { name: "i", metadata: { key: name, value: "v" } }],
     ["POST", "/apis/ims/v3/remote-build-nodes", 422, { xname: name }],
     ["PUT", `/apis/cfs/v2/configurations/${inPath}`, 400, { layers: [] }],
     ["PUT", `/apis/cfs/v3/configurations/${inPath}`, 400, { layers: [] }],

@@ -5,8 +5,9 @@ import { architectures, linuxDistributions, recipeTypes } from "../../../image/i
 /** Records of the Image Management Service. It refuses members that it does not know, and those that it sets itself. */
 
 const text = z.string().min(1, "Shorter than minimum length 1.");
+const plain = z.string().regex(/^\P{Cc}*$/u, "Control characters are not allowed.");
 /** What things are called; IMS has no other rule for it. */
-const name = text.regex(/^\P{Cc}*$/u, "Control characters are not allowed.");
+const name = plain.min(1, "Shorter than minimum length 1.");
 
 /** As marshmallow reads a boolean: clients in shell send words. */
 const flag = z.union([
@@ -29,12 +30,13 @@ const dictionary = z
 
 /** `cray ims images create` sends one pair as an object with key and value; others send a map. */
 const metadata = z
-  .record(z.string().regex(/^\P{Cc}*$/u, "Control characters are not allowed."), z.string())
+  .record(z.string(), z.string())
   .transform((given): Record<string, string> => {
     const { key, value, ...rest } = given;
     const isPair = key !== undefined && value !== undefined && Object.keys(rest).length === 0;
     return isPair ? { [key]: value } : given;
-  });
+  })
+  .pipe(z.record(plain, z.string()));
 
 export const imageCreateSchema = z.strictObject({
   name,
