@@ -6,6 +6,7 @@ import {
   type CommandOutcome,
   type Verdict,
 } from "../compliance/index.ts";
+import type { Talk } from "../lib/exec.ts";
 import { talkInSandbox, treeMountPoint, type Sandbox } from "./sandbox/sandbox.ts";
 import { readerOf } from "./tree/reader.ts";
 import type { LazyView } from "./view-tree.ts";
@@ -36,11 +37,11 @@ export async function runGate(
       runCommand: async (command, { timeoutMs }) => {
         if (broken !== undefined) throw broken.error;
         signal.throwIfAborted();
-        const answer = await runner?.ask(JSON.stringify({ command, timeoutMs })).catch((error: unknown) => {
+        if (runner === undefined) throw new Error("the checks have no commands");
+        const outcome = await askFor({ command, timeoutMs }, runner).catch((error: unknown) => {
           broken = { error };
           throw error;
         });
-        const outcome = JSON.parse(answer ?? "{}") as CommandOutcome | { readonly error: string };
         if ("error" in outcome) throw new Error(outcome.error);
         return outcome;
       },
@@ -53,4 +54,12 @@ export async function runGate(
   } finally {
     await runner?.end();
   }
+}
+
+async function askFor(
+  command: { readonly command: string; readonly timeoutMs: number },
+  runner: Talk,
+): Promise<CommandOutcome | { readonly error: string }> {
+  const answer = await runner.ask(JSON.stringify(command));
+  return JSON.parse(answer) as CommandOutcome | { readonly error: string };
 }

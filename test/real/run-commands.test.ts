@@ -1,11 +1,12 @@
 /** The program that runs a gate's commands in a tree, here in this machine's own. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
+import { copyFile, mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { talk, type Talk } from "../../src/lib/exec.ts";
+import { run, talk, type Talk } from "../../src/lib/exec.ts";
 
 const program = fileURLToPath(new URL("../../src/build/inside/run-commands.py", import.meta.url));
 const empty = mkdtempSync(join(tmpdir(), "nk-tree-"));
@@ -57,6 +58,31 @@ test("a command that prints without end is no outcome, and the next one runs", (
     assert.deepEqual(await ask("yes"), { error: "the command printed more than 1048576 bytes and was ended" });
     assert.deepEqual(await ask("true"), { exitCode: 0, stdout: "", stderr: "", timedOut: false });
   }));
+
+test("a command that cannot be started is no outcome, and the next one runs", () =>
+  withRunner("/", async (ask) => {
+    for (const command of ["echo a\0b", `echo ${"x".repeat(200_000)}`, "echo \ud800"]) {
+      const { error } = (await ask(command)) as { error: string };
+      assert.match(error, /^the command cannot be started: /);
+    }
+    const done = { exitCode: 0, stdout: "", stderr: "", timedOut: false };
+    assert.deepEqual(await ask("true", Number.MAX_SAFE_INTEGER), done);
+  }));
+
+test("what the shell prints when it is looked for is no answer", async () => {
+  const tree = join(empty, "printing");
+  await mkdir(join(tree, "bin"), { recursive: true });
+  // A shell that prints a line whatever it is asked.
+  await copyFile("/bin/echo", join(tree, "bin/sh"));
+  for (const library of (await run(["ldd", "/bin/echo"])).stdout.match(/\/\S+/g) ?? []) {
+    await mkdir(dirname(join(tree, library)), { recursive: true });
+    await copyFile(library, join(tree, library));
+  }
+  await withRunner(tree, async (ask) => {
+    const { stdout } = (await ask("true")) as { stdout: string };
+    assert.equal(stdout, "-c true\n");
+  });
+});
 
 test("a tree without a shell says so", () =>
   withRunner(empty, async (ask) => {

@@ -20,6 +20,9 @@ import time
 # Bytes of each output; the answer is read at once and held against patterns.
 max_output = 1 << 20
 
+# Seconds; more is no time that the kernel takes.
+longest = 1_000_000
+
 # As of every program that netkiln starts (lib/exec.ts).
 environment = {name: os.environ[name] for name in ("PATH", "LC_ALL", "TZ")}
 
@@ -73,15 +76,20 @@ def follow(process, end):
 
 def main():
     tree = sys.argv[1]
-    has_shell = subprocess.run(["chroot", tree, "/bin/sh", "-c", ":"], stdin=subprocess.DEVNULL, env=environment)
+    # Whatever it prints is no answer.
+    nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    has_shell = subprocess.run(["chroot", tree, "/bin/sh", "-c", ":"], env=environment, **nothing)
     for line in sys.stdin:
         asked = json.loads(line)
         try:
             if has_shell.returncode != 0:
                 raise CannotRun("the tree has no shell that runs (/bin/sh)")
-            answer = outcome_of(tree, asked["command"], asked["timeoutMs"] / 1000)
+            answer = outcome_of(tree, asked["command"], min(asked["timeoutMs"] / 1000, longest))
         except CannotRun as reason:
             answer = {"error": str(reason)}
+        except (OSError, ValueError) as reason:
+            # Too long for the kernel, or with characters that no command has.
+            answer = {"error": f"the command cannot be started: {reason}"}
         print(json.dumps(answer), flush=True)
 
 
