@@ -26,6 +26,7 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
 import zipfile
 
 
@@ -137,6 +138,7 @@ def main():
     except ImportError:
         # Installed for another Python than the system's.
         os.execvp("ansible-playbook", sys.argv)
+    # Nor is it in the processes of tasks, whose memory stays this one's where nobody writes to it.
     gc.freeze()
     gc.enable()
     home = os.path.dirname(ansible.__file__)
@@ -146,18 +148,29 @@ def main():
     run_and_leave(playbook.main)
 
 
+# Where modules stand that are installed here, Ansible's and Python's own among them.
+installed = tuple(os.path.join(place, "") for place in sys.path if place)
+
+
 def run_and_leave(run):
     """Ends this process without taking apart what is in its memory, which takes longer than a task does."""
     try:
         run()
     except SystemExit as end:
-        if not isinstance(end.code, int):
+        # What a repository's own plugins have open is closed only when Python ends by itself.
+        if not isinstance(end.code, int) or not all(map(is_installed, list(sys.modules.values()))):
             raise
-        # Ansible's own, and what was added to them above.
+        # As Python does: first threads, which callback plugins may have, then what is to be done at the end.
+        threading._shutdown()
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(end.code)
+
+
+def is_installed(module):
+    file = getattr(module, "__file__", None)
+    return not isinstance(file, str) or file.startswith(installed)
 
 
 main()
