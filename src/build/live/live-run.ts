@@ -105,8 +105,13 @@ async function hostsOf(plan: LivePlan, { limit }: LiveArguments, options: Stream
   const { signal } = options;
   const result = await runOutside(argv, { signal, env, cwd: repositoryOf(plan, 0), okExitCodes: "any" });
   const hosts = [...result.stdout.matchAll(/^ {4}(\S+)$/gm)].map(([, host = ""]) => host);
-  if (result.exitCode === 0 && batch.size > 0) return hosts.filter((host) => batch.has(host));
-  if (result.exitCode === 0 && hosts.length > 0) return hosts;
+  // Ansible goes on without what it cannot read, and then knows none of the hosts in it.
+  const unread = result.stderr.split("\n").filter((line) => /Unable to parse/.test(line));
+  for (const line of unread) options.onLine(line, "stderr");
+  if (result.exitCode === 0 && batch.size > 0) {
+    const found = hosts.filter((host) => batch.has(host));
+    if (found.length > 0 || unread.length === 0) return found;
+  } else if (result.exitCode === 0 && hosts.length > 0) return hosts;
   throw new NetkilnError("invalid_input", limit === undefined ? "there are no hosts" : `no host matches ${limit}`, {
     output: result.stderr.split("\n").filter((line) => /ERROR|WARNING/.test(line)),
   });
