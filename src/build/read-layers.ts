@@ -16,7 +16,7 @@ export interface ReadLayers {
   readonly layers: Recent<KnownLayer>;
 }
 
-/** Entries. One of a listing takes some 260 bytes; views are made of those. */
+/** Entries. One of a listing takes some 260 bytes, and as much again when an inventory tells of it. */
 const keptEntries = 400_000;
 const keptLayers = 10_000;
 

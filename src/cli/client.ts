@@ -55,6 +55,7 @@ export function openClient(server: ServerAddress | FindServer, token: string | u
       // RFC 9530
       "content-digest": `sha-256=:${Buffer.from(sha256, "hex").toString("base64")}:`,
     };
+    const to = await address();
     let sent = 0;
     const counter = new Transform({
       transform: (chunk: Buffer, _encoding, done) => {
@@ -66,11 +67,7 @@ export function openClient(server: ServerAddress | FindServer, token: string | u
     const source = createReadStream(file, { highWaterMark: uploadChunk, end: Math.max(size - 1, 0) });
     source.on("error", (error) => counter.destroy(error));
     counter.on("close", () => source.destroy());
-    const answer = await sendRequest(await address(), "POST", `${prefix}${path}`, {
-      headers,
-      body: source.pipe(counter),
-      ca,
-    });
+    const answer = await sendRequest(to, "POST", `${prefix}${path}`, { headers, body: source.pipe(counter), ca });
     if (answer.status >= 400) throw toError(answer, path);
     return answer;
   };

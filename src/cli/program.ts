@@ -30,8 +30,9 @@ const exitUsage = 2;
 /** A configuration, and what it takes to read one, is loaded only where nothing else says where the server is. */
 async function findSocket(options: GlobalOptions, environment: NodeJS.ProcessEnv): Promise<string> {
   const data = options.data ?? environment["NETKILN_DATA"];
-  if (data !== undefined) return socketIn(resolve(data));
   const config = options.config ?? environment["NETKILN_CONFIG"];
+  // One that is named and not there is a mistake in any case.
+  if (data !== undefined && (config === undefined || existsSync(config))) return socketIn(resolve(data));
   if (config === undefined && !existsSync(usualConfig)) return socketIn(usualData);
   const { readConfig } = await import("../server/config.ts");
   return readConfig(options, environment).socket;

@@ -34,15 +34,12 @@ test("one that is stopped is gone when its end was waited for", async () => {
   assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
 });
 
-test("a program that prints more than it may is ended, on either output", async () => {
-  for (const to of ["", " >&2"]) {
-    const endless = run(["/bin/sh", "-c", `exec yes${to}`], { name: "yes", maxOutput: 1000, okExitCodes: "any" });
-    await assert.rejects(endless, {
-      code: "work_failed",
-      message: "yes printed more than 1000 characters and was ended",
-    });
-  }
-  assert.equal((await run(["printf", "%1000s"], { maxOutput: 1000 })).stdout.length, 1000);
+test("a program that prints more than it may is ended", async () => {
+  const endless = run(["/bin/sh", "-c", "exec yes >&2"], { name: "yes", okExitCodes: "any" });
+  await assert.rejects(endless, {
+    code: "work_failed",
+    message: "yes printed more than 100000000 characters and was ended",
+  });
 });
 
 test("one that is stopped ends at once", async () => {

@@ -26,8 +26,6 @@ export interface RunOptions {
    * it is kept. `stderr`: what it prints goes to the error output too, where the output belongs to something else.
    */
   readonly attached?: "stdout" | "stderr";
-  /** Characters of each of its outputs; one that prints more is ended, and `work_failed` is thrown. */
-  readonly maxOutput?: number;
   /** Exit codes that are not a failure; [0] when not given, "any" to look at the code oneself. */
   readonly okExitCodes?: readonly number[] | "any";
 }
@@ -54,8 +52,8 @@ function environmentOf(argv: Argv): Readonly<Record<string, string>> {
 }
 
 const keptLines = 60;
-/** Characters of a program that nobody set a limit for. */
-const usualMaxOutput = 100_000_000;
+/** Characters of each output of a program. */
+const maxOutput = 100_000_000;
 
 /**
  * Runs a program to its end. The kernel kills it when this process dies (PR_SET_PDEATHSIG through setpriv),
@@ -89,7 +87,7 @@ export async function run(argv: Argv, options: RunOptions = {}): Promise<RunResu
     }),
     ...(options.signal !== undefined && { cancelSignal: options.signal }),
     ...(options.timeoutMs !== undefined && { timeout: options.timeoutMs }),
-    maxBuffer: options.maxOutput ?? usualMaxOutput,
+    maxBuffer: maxOutput,
     // A sandbox holds back SIGTERM while its command runs; everything we start can be killed at any moment.
     killSignal: "SIGKILL",
   } as const);
@@ -99,10 +97,7 @@ export async function run(argv: Argv, options: RunOptions = {}): Promise<RunResu
   const stderr = typeof result.stderr === "string" ? result.stderr : "";
   const output = streaming ? kept : `${stdout}\n${stderr}`.split("\n").filter((line) => line !== "");
   if (result.isMaxBuffer) {
-    throw new NetkilnError(
-      "work_failed",
-      `${name} printed more than ${options.maxOutput ?? usualMaxOutput} characters and was ended`,
-    );
+    throw new NetkilnError("work_failed", `${name} printed more than ${maxOutput} characters and was ended`);
   }
   if (result.exitCode === undefined && !result.timedOut) {
     throw new NetkilnError("work_failed", `${name} was ended by ${result.signal ?? "an unknown cause"}`, {

@@ -9,7 +9,7 @@ export interface S3Link {
  * decodes it: dots for folders, empty parts, backslashes and control characters, also where they are written with `%`.
  */
 export function readS3Link(link: string): S3Link | undefined {
-  const [, bucket, key] = /^s3:\/\/([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\/(\P{Cc}+)$/iu.exec(link) ?? [];
+  const [, bucket, key] = /^[sS]3:\/\/([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\/(\P{Cc}+)$/u.exec(link) ?? [];
   if (bucket === undefined || key === undefined) return undefined;
   const parts = decoded(key).split(/[/\\]/);
   return parts.some((part) => /^\.{0,2}$|\p{Cc}/u.test(part)) ? undefined : { bucket, key };

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { rm } from "node:fs/promises";
+import { chmod, rm } from "node:fs/promises";
 import { makeFolder } from "./server.ts";
 
 /** A mount namespace in which an empty folder stands for /tmp: what is found in it, whoever runs there has left. */
@@ -14,6 +14,8 @@ export interface OwnTmp {
 /** Needs root. The tools that netkiln starts have an environment of their own, and no TMPDIR would reach them. */
 export async function openOwnTmp(): Promise<OwnTmp> {
   const folder = await makeFolder();
+  // Tools that are no root any more write there, too.
+  await chmod(folder, 0o1777);
   const script = 'mount --bind "$1" /tmp && echo held && exec sleep infinity';
   const argv = ["--pdeathsig", "KILL", "--", "unshare", "--mount", "--", "sh", "-c", script, "own-tmp", folder];
   const held = spawn("setpriv", argv, { stdio: ["ignore", "pipe", "inherit"] });

@@ -1,4 +1,4 @@
-import { readFile, readdir, stat } from "node:fs/promises";
+import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { NetkilnError } from "../../lib/errors.ts";
 import { run } from "../../lib/exec.ts";
@@ -19,22 +19,22 @@ export async function aptSources(
 
 /** Options of this host's apt without which its mirrors cannot be read: proxies, and tolerance for frozen ones. */
 export async function hostAptOptions(): Promise<string[]> {
-  const state = await aptState();
-  if (known?.state !== state) known = { state, options: await askAptOptions() };
+  const texts = await aptTexts();
+  // They may name further files.
+  if (/#\s*include|\bEtc\b/i.test(texts)) return askAptOptions();
+  if (known?.texts !== texts) known = { texts, options: await askAptOptions() };
   return known.options;
 }
 
 /** What apt said last, which takes a process, and of what. */
-let known: { readonly state: string; readonly options: string[] } | undefined;
+let known: { readonly texts: string; readonly options: string[] } | undefined;
 
-/** Changes with the files that apt reads its options from (apt.conf(5)). */
-async function aptState(etc = "/etc/apt"): Promise<string> {
+/** What apt reads its options from (apt.conf(5)). */
+async function aptTexts(etc = "/etc/apt"): Promise<string> {
   const parts = await readdir(join(etc, "apt.conf.d")).catch(() => []);
-  const files = ["apt.conf", ...parts.map((name) => join("apt.conf.d", name))];
-  const times = await Promise.all(
-    files.map(async (file) => (await stat(join(etc, file), { bigint: true }).catch(() => undefined))?.ctimeNs),
-  );
-  return files.map((file, index) => `${file} ${times[index]}`).join("\n");
+  const files = ["apt.conf", ...parts.sort().map((name) => join("apt.conf.d", name))];
+  const texts = await Promise.all(files.map((file) => readFile(join(etc, file), "utf8").catch(() => "")));
+  return files.map((file, index) => `${file}\n${texts[index]}`).join("\n");
 }
 
 async function askAptOptions(): Promise<string[]> {

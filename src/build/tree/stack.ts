@@ -63,10 +63,12 @@ export function openStack(layers: readonly string[], known: KnownLayers = () => 
       return undefined;
     },
     xattrsOf: async (found) => {
-      const unknown = found.filter(({ layer }) => known(layer) === undefined);
+      // Asked once: it may be forgotten while others are read.
+      const knownOf = new Map(found.map(({ layer }) => [layer, known(layer)]));
+      const unknown = found.filter(({ layer }) => knownOf.get(layer) === undefined);
       const xattrs = new Map(unknown.length > 0 ? await readXattrsOf(unknown.map(({ file }) => toText(file))) : []);
       for (const { layer, file } of found) {
-        const ofFile = known(layer)?.xattrs.get(file.slice(toBytePath(layer).length + 1));
+        const ofFile = knownOf.get(layer)?.xattrs.get(file.slice(toBytePath(layer).length + 1));
         if (ofFile !== undefined) xattrs.set(file, ofFile);
       }
       return xattrs;
