@@ -2,16 +2,12 @@
  * The APIs of CSM and OpenCHAMI on a large site: how soon lists begin, filters, changes of many components, memory,
  * and boot scripts beside nginx with a file of the same size. Everything is put in over HTTP, as clients do it.
  */
-import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { startServer, waitUntil, type TestServer } from "../test/support/server.ts";
+import { measureScripts } from "./boot-scripts.ts";
 import { installMissing } from "./debian.ts";
-import { round, treeCpu } from "./measure.ts";
-import { inFolder } from "./site.ts";
+import { round } from "./measure.ts";
 
 const sizes = { components: 50_000, images: 5_000, entries: 10_000, groups: 50 };
 /** Rows of a list that have to be there soon. */
@@ -36,7 +32,7 @@ export async function bench(): Promise<void> {
     const lists = await measureLists(api);
     const filters = await measureFilters(api);
     const bulk = await measureBulk(api);
-    const scripts = await measureScripts(server);
+    const scripts = await measureScripts(server, scriptNodes);
     const memory = peakMiB(server.pid);
     const line = {
       bench: "api",
@@ -98,6 +94,13 @@ const xnames = Array.from(
   (_, n) =>
     `x${1000 + Math.floor(n / 512)}c${Math.floor(n / 64) % 8}s${Math.floor(n / 8) % 8}b${Math.floor(n / 4) % 2}n${n % 4}`,
 );
+
+const scriptNodes = {
+  own: xnames.slice(0, sizes.entries),
+  // Those that ask before the ones that are counted, so that it is not measured how soon Node compiles.
+  ofRole: xnames.slice(sizes.entries, sizes.entries + 10_000),
+  other: xnames.at(-1) ?? "",
+};
 
 async function fill(api: Api): Promise<void> {
   const began = performance.now();
@@ -212,150 +215,4 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 function peakMiB(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) / 1024;
-}
-
-/** Nodes that ask before those that are counted, so that it is not measured how soon Node compiles. */
-const warmingNodes = 10_000;
-
-/**
- * Boot scripts of the node door; and nginx, with one process, that sends a file of the same size. As client and server
- * share the processors, what is compared is the processor time that the server takes for a request.
- */
-async function measureScripts(server: TestServer) {
-  const first = (name: string) => `/boot/v1/bootscript?name=${name}`;
-  // A retry belongs to the boot before it: nothing is written for it.
-  const again = (name: string) => `${first(name)}&retry=1`;
-  const names = xnames.slice(0, sizes.entries);
-  const ofRole = xnames.slice(sizes.entries, sizes.entries + warmingNodes);
-  const script = await (await fetch(`${server.nodeDoor}${first(xnames.at(-1) ?? "")}`)).text();
-  const rows: Record<string, Load> = {};
-  await inFolder(async (folder) => {
-    const nginx = await startNginx(folder, script);
-    const each = (nodes: readonly string[], path: (name: string) => string, rest: "repeat" | "stop") =>
-      load(server.nodeDoor, server.pid, writeTurns(folder, shuffled(nodes).map(path), rest));
-    try {
-      // The scripts of the first two rows are worked out; those of the first three begin boots, which are written down.
-      rows["first of each node, of its role"] = each(ofRole, first, "stop");
-      rows["first of each node, its own"] = each(names, first, "stop");
-      rows["one more boot of each node"] = each(names, first, "stop");
-      rows["the same node again"] = load(`${server.nodeDoor}${again(names[0] ?? "")}`, server.pid);
-      rows["all nodes again, in turn"] = each(names, again, "repeat");
-      rows["nginx"] = load(`${nginx.url}/script`, nginx.pid);
-    } finally {
-      await nginx.stop();
-    }
-  });
-  const against = (name: string) => (rows["nginx"]?.cpu ?? 0) / (rows[name]?.cpu ?? Infinity);
-  for (const [name, { requests, seconds, cpu }] of Object.entries(rows)) {
-    const perSecond = Math.round(requests / seconds);
-    console.log(
-      `boot script, ${name.padEnd(32)} ${String(requests).padStart(7)} requests, ${String(perSecond).padStart(6)}/s, ` +
-        `${cpu.toFixed(1).padStart(5)} us of CPU each: ${against(name).toFixed(2)} of nginx`,
-    );
-  }
-  const cold = round(against("first of each node, its own"));
-  const cached = round(Math.min(against("the same node again"), against("all nodes again, in turn")));
-  return {
-    bootscript_vs_nginx: Math.min(cold, cached),
-    bootscript_cold_vs_nginx: cold,
-    bootscript_cached_vs_nginx: cached,
-  };
-}
-
-interface Load {
-  readonly requests: number;
-  readonly seconds: number;
-  /** Processor time of the server for a request, microseconds. */
-  readonly cpu: number;
-}
-
-const loadSeconds = 5;
-const connections = 64;
-
-/** With wrk, on one thread. `script` chooses the paths, and may end it before its time. */
-function load(url: string, pid: number, script?: string): Load {
-  const before = treeCpu(pid);
-  const began = performance.now();
-  const more = script === undefined ? [] : ["-s", script];
-  const text = execFileSync("wrk", ["-t1", `-c${connections}`, `-d${loadSeconds}s`, ...more, url], {
-    encoding: "utf8",
-  });
-  const seconds = (performance.now() - began) / 1000;
-  const used = treeCpu(pid) - before;
-  const requests = Number(/(\d+) requests in/.exec(text)?.[1] ?? 0);
-  if (requests === 0 || /Non-2xx/.test(text)) throw new Error(`${url} does not answer: ${text}`);
-  return { requests, seconds, cpu: (used / requests) * 1e6 };
-}
-
-/** For wrk: asks for these one after the other, then from the beginning or not at all. */
-function writeTurns(folder: string, paths: readonly string[], rest: "repeat" | "stop"): string {
-  const file = join(folder, "turns.lua");
-  const request = `request = function()\n  n = n % #paths + 1\n  return wrk.format("GET", paths[n])\nend\n`;
-  // wrk itself would go on to its time. When so many are answered, the other connections have asked for the last ones.
-  const enough = paths.length - 2 * connections;
-  const response = `response = function(status)
-  if status ~= 200 then print("Non-2xx") os.exit(1) end
-  done = done + 1
-  if done == ${enough} then print(done .. " requests in all") os.exit(0) end\nend\n`;
-  const list = paths.map((path) => `"${path}"`).join(",\n");
-  writeFileSync(file, `local paths = {\n${list}}\nlocal n, done = 0, 0\n${request}${rest === "stop" ? response : ""}`);
-  return file;
-}
-
-/** Nodes do not ask in the order of their names. By the same numbers each time (Park and Miller's generator). */
-function shuffled(names: readonly string[]): string[] {
-  let state = 1;
-  return names
-    .map((name) => ({ name, place: (state = (state * 48_271) % 2_147_483_647) }))
-    .sort((a, b) => a.place - b.place)
-    .map(({ name }) => name);
-}
-
-async function startNginx(folder: string, text: string) {
-  const port = await freePort();
-  mkdirSync(join(folder, "www"));
-  writeFileSync(join(folder, "www/script"), text);
-  const config = join(folder, "nginx.conf");
-  writeFileSync(
-    config,
-    [
-      `daemon off; master_process off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;`,
-      "events { worker_connections 256; }",
-      "http {",
-      `  access_log off; sendfile on; keepalive_requests 100000000; default_type text/plain;`,
-      ...["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `  ${name}_temp_path ${folder}/${name};`),
-      `  open_file_cache max=100 inactive=60s;`,
-      `  server { listen 127.0.0.1:${port}; root ${folder}/www; }`,
-      "}",
-      "",
-    ].join("\n"),
-  );
-  const nginx = spawn("nginx", ["-p", folder, "-c", config], { stdio: ["ignore", "ignore", "inherit"] });
-  const url = `http://127.0.0.1:${port}`;
-  for (let attempt = 0; attempt < 50 && nginx.exitCode === null; attempt += 1) {
-    const up = await fetch(`${url}/script`).then(
-      async (answer) => (await answer.text()) === text,
-      () => false,
-    );
-    if (up) break;
-    await sleep(100);
-  }
-  return {
-    url,
-    pid: nginx.pid ?? 0,
-    stop: async () => {
-      if (nginx.exitCode !== null) return;
-      nginx.kill("SIGTERM");
-      await once(nginx, "exit");
-    },
-  };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }
