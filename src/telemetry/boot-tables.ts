@@ -1,4 +1,4 @@
-import type { Generated, Migration } from "../lib/db.ts";
+import { sql, type Generated, type Migration } from "../lib/db.ts";
 
 /** In the order in which they happen; `failed` ends a boot that does not become ready. */
 export const bootPhases = ["power", "script", "kernel", "initrd", "root", "userspace", "ready", "failed"] as const;
@@ -19,8 +19,15 @@ export type Tables = {
     image_id: string | null;
     expected_build_id: string | null;
     started: string;
+    /** The phase `script`, when it was reached and in JSON what is known of it; a row of `boot_phase` costs as much again. */
+    script_time: string | null;
+    script_detail: string | null;
   };
+  /** All other phases. */
   boot_phase: { boot: string; phase: BootPhase; time: string; source: "server" | "node"; detail: string };
+  /** Which boots a node has: those that are filed, and all of them (boots-of-node.ts). */
+  boot_of_node: { xname: string; number: number };
+  node_boot: { xname: string; number: number };
 };
 
 export const bootMigrations: Record<string, Migration> = {
@@ -45,6 +52,29 @@ export const bootMigrations: Record<string, Migration> = {
         .addColumn("detail", "text", (column) => column.notNull())
         .addPrimaryKeyConstraint("boot_phase_key", ["boot", "phase"])
         .execute();
+    },
+  },
+  "0610-boot-script": {
+    up: async (db) => {
+      await sql`alter table boot add column script_time text`.execute(db);
+      await sql`alter table boot add column script_detail text`.execute(db);
+      await sql`update boot set script_time = time, script_detail = detail from boot_phase
+        where boot_phase.boot = boot.id and phase = 'script'`.execute(db);
+      await sql`delete from boot_phase where phase = 'script'`.execute(db);
+    },
+  },
+  "0611-boots-of-node": {
+    up: async (db) => {
+      await sql`drop index boot_xname`.execute(db);
+      await sql`create table boot_of_node (xname text not null, number integer not null, primary key (xname, number))
+        without rowid`.execute(db);
+      await sql`insert into boot_of_node select xname, number from boot order by xname, number`.execute(db);
+      await sql`create table boot_filed (upto integer not null)`.execute(db);
+      await sql`insert into boot_filed select coalesce(max(number), 0) from boot`.execute(db);
+      await sql`create view node_boot as select xname, number from boot_of_node
+        union all select xname, number from boot where number > (select upto from boot_filed)`.execute(db);
+      await sql`create trigger boot_ended after delete on boot
+        begin delete from boot_of_node where xname = old.xname and number = old.number; end`.execute(db);
     },
   },
 };

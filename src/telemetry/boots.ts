@@ -3,6 +3,7 @@ import { sql, type Database, type Kysely, type RawBuilder } from "../lib/db.ts";
 import { NetkilnError } from "../lib/errors.ts";
 import { newBootId } from "./boot-id.ts";
 import type { BootPhase, BootTarget, Tables } from "./boot-tables.ts";
+import { bootsOf, openBootFiling } from "./boots-of-node.ts";
 import { openScriptFetches, type ScriptFetch } from "./script-fetches.ts";
 import type { EventStore } from "./store.ts";
 
@@ -55,9 +56,10 @@ export interface BootRecords {
 
 export function openBootRecords(database: Database, events: EventStore): BootRecords {
   const db = database.withTables<Tables>();
-  const recordFetch = openScriptFetches(database);
+  const fileLater = openBootFiling(database);
+  const recordFetch = openScriptFetches(database, fileLater);
   const newest = async (xname: string, condition: RawBuilder<boolean>) => {
-    const rows = db.selectFrom("boot").selectAll().where("xname", "=", xname).where(condition);
+    const rows = db.selectFrom("boot").selectAll().where("number", "in", bootsOf(xname)).where(condition);
     return (await withPhases(db, await rows.orderBy(sql.ref("number"), "desc").limit(1).execute()))[0];
   };
 
@@ -72,8 +74,11 @@ export function openBootRecords(database: Database, events: EventStore): BootRec
           image_id: target.imageId ?? null,
           expected_build_id: target.expectedBuildId ?? null,
           started: boot.started,
+          script_time: null,
+          script_detail: null,
         })
         .execute();
+      await fileLater(1);
       return { ...boot, phases: [] };
     },
     forScript: (xname, fetch) => recordFetch({ xname, ...fetch }),
@@ -81,12 +86,7 @@ export function openBootRecords(database: Database, events: EventStore): BootRec
       const boot = await db.selectFrom("boot").select("xname").where("id", "=", id).executeTakeFirst();
       if (boot === undefined) return false;
       const time = clock.now().toISOString();
-      const result = await db
-        .insertInto("boot_phase")
-        .values({ boot: id, phase, time, source, detail: JSON.stringify(detail) })
-        .onConflict((conflict) => conflict.doNothing())
-        .executeTakeFirst();
-      if ((result.numInsertedOrUpdatedRows ?? 0n) === 0n) return false;
+      if (!(await keepPhase(db, id, { phase, time, source, detail }))) return false;
       await events.record(`node:${boot.xname}`, `boot.${phase}`, { ...detail, boot: id, time, source });
       return true;
     },
@@ -97,7 +97,7 @@ export function openBootRecords(database: Database, events: EventStore): BootRec
     lastUp: (xname) => newest(xname, hasComeUp()),
     list: async ({ xname, after, limit }) => {
       let query = db.selectFrom("boot").selectAll().orderBy(sql.ref("number"), "desc").limit(limit);
-      if (xname !== undefined) query = query.where("xname", "=", xname);
+      if (xname !== undefined) query = query.where("number", "in", bootsOf(xname));
       if (after !== undefined) {
         const last = await db.selectFrom("boot").select("number").where("id", "=", after).executeTakeFirst();
         // An empty page would be taken for the end.
@@ -112,7 +112,7 @@ export function openBootRecords(database: Database, events: EventStore): BootRec
 /** Of a row of `boot`: whether it is more than somebody's fetch of a script. */
 export function isOfNode() {
   return sql<boolean>`(image_id is null or exists (select 1 from boot_phase where boot_phase.boot = boot.id
-    and phase <> 'script' and not (phase = 'failed' and source = 'server')))`;
+    and not (phase = 'failed' and source = 'server')))`;
 }
 
 /** Of a row of `boot`: whether the node's own system was running. */
@@ -126,7 +126,25 @@ export function phaseOf(boot: Boot, phase: BootPhase): PhaseRecord | undefined {
   return boot.phases.find((record) => record.phase === phase);
 }
 
+/** False when it was there already. */
+async function keepPhase(db: Kysely<Tables>, id: string, record: PhaseRecord): Promise<boolean> {
+  const { phase, time, source } = record;
+  const detail = JSON.stringify(record.detail);
+  if (phase === "script") {
+    const boot = db.updateTable("boot").where("id", "=", id).where("script_time", "is", null);
+    const { numUpdatedRows } = await boot.set({ script_time: time, script_detail: detail }).executeTakeFirst();
+    return numUpdatedRows > 0n;
+  }
+  const { numInsertedOrUpdatedRows = 0n } = await db
+    .insertInto("boot_phase")
+    .values({ boot: id, phase, time, source, detail })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  return numInsertedOrUpdatedRows > 0n;
+}
+
 type BootRow = Omit<Tables["boot"], "number"> & { number: number };
+type PhaseRow = Tables["boot_phase"];
 
 async function withPhases(db: Kysely<Tables>, boots: BootRow[]): Promise<Boot[]> {
   if (boots.length === 0) return [];
@@ -145,11 +163,22 @@ async function withPhases(db: Kysely<Tables>, boots: BootRow[]): Promise<Boot[]>
     imageId: boot.image_id ?? undefined,
     expectedBuildId: boot.expected_build_id ?? undefined,
     started: boot.started,
-    phases: (phasesOf.get(boot.id) ?? []).map(({ phase, time, source, detail }) => ({
-      phase,
-      time,
-      source,
-      detail: JSON.parse(detail) as Record<string, unknown>,
-    })),
+    phases: phasesInTurn(boot, phasesOf.get(boot.id) ?? []),
   }));
+}
+
+/** @param others all but the script's, in their order */
+function phasesInTurn({ script_time: time, script_detail }: BootRow, others: readonly PhaseRow[]): PhaseRecord[] {
+  const records = others.map((row) => ({
+    phase: row.phase,
+    time: row.time,
+    source: row.source,
+    detail: JSON.parse(row.detail) as Record<string, unknown>,
+  }));
+  if (time === null) return records;
+  const detail = JSON.parse(script_detail ?? "{}") as Record<string, unknown>;
+  // At the same time comes only the power before it.
+  const isBefore = (record: PhaseRecord) => record.time < time || (record.time === time && record.phase === "power");
+  const place = records.filter(isBefore).length;
+  return records.toSpliced(place, 0, { phase: "script", time, source: "server", detail });
 }

@@ -1,6 +1,7 @@
 import { clock, timestamp } from "../lib/clock.ts";
 import { sql, type Database, type Kysely } from "../lib/db.ts";
 import type { Tables as BootTables } from "./boot-tables.ts";
+import { bootsOf, fileBoots } from "./boots-of-node.ts";
 import { hasComeUp, isOfNode } from "./boots.ts";
 import type { EventTables } from "./store.ts";
 
@@ -55,6 +56,7 @@ export interface BootEnding extends Ending {
  */
 export async function endBoots(database: Database, ending: BootEnding): Promise<number> {
   const db = database.withTables<BootTables>();
+  await fileBoots(database);
   let ended = 0;
   let looked = 0;
   for (let xname = await nodeAfter(db, ""); xname !== undefined; xname = await nodeAfter(db, xname)) {
@@ -66,7 +68,7 @@ export async function endBoots(database: Database, ending: BootEnding): Promise<
 }
 
 async function nodeAfter(db: Kysely<BootTables>, xname: string): Promise<string | undefined> {
-  const next = db.selectFrom("boot").select("xname").where("xname", ">", xname).orderBy("xname").limit(1);
+  const next = db.selectFrom("boot_of_node").select("xname").where("xname", ">", xname).orderBy("xname").limit(1);
   return (await next.executeTakeFirst())?.xname;
 }
 
@@ -76,7 +78,11 @@ async function endBootsOf(
   { before, carryOut, signal, keepLast, kept }: BootEnding,
 ): Promise<number> {
   signal?.throwIfAborted();
-  const newest = db.selectFrom("boot").select("number").where("xname", "=", xname).orderBy(sql.ref("number"), "desc");
+  const newest = db
+    .selectFrom("boot")
+    .select("number")
+    .where("number", "in", bootsOf(xname))
+    .orderBy(sql.ref("number"), "desc");
   const last = await newest
     .limit(1)
     .offset(keepLast - 1)
@@ -86,7 +92,7 @@ async function endBootsOf(
   const up = await newest.where(hasComeUp()).limit(1).executeTakeFirst();
   const old = db
     .selectFrom("boot")
-    .where("xname", "=", xname)
+    .where("number", "in", bootsOf(xname))
     .where("number", "<", last.number)
     .where("number", "not in", [current?.number ?? 0, up?.number ?? 0])
     .where("id", "<>", kept.get(xname) ?? "")

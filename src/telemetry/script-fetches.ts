@@ -1,5 +1,6 @@
+import { setImmediate } from "node:timers/promises";
 import { clock, timestamp } from "../lib/clock.ts";
-import { prepareInTransaction, prepareRead, type Database, type Prepared } from "../lib/db.ts";
+import { prepareInTransaction, prepareRead, writeTogether, type Database, type Prepared } from "../lib/db.ts";
 import { newBootId } from "./boot-id.ts";
 import type { BootTarget } from "./boot-tables.ts";
 
@@ -32,21 +33,32 @@ interface NewestRow {
   readonly id: string;
   readonly image_id: string | null;
   readonly expected_build_id: string | null;
-  readonly phases: string | null;
+  readonly scripted: number;
+  readonly over: number;
 }
 
+/** By the table and the rows that are not in it yet (boots-of-node.ts), which are looked through once for all. */
 const newestOfMany = `
-  select boot.xname, boot.id, image_id, expected_build_id,
-    (select group_concat(phase) from boot_phase where boot_phase.boot = boot.id) as phases
-  from json_each(?) as given
-  cross join boot on number = (select max(number) from boot where xname = given.value)`;
+  with given as materialized (select value as xname from json_each(?)),
+    unfiled as materialized (
+      select xname, max(number) as number from boot
+      where number > (select upto from boot_filed) and xname in (select xname from given) group by xname)
+  select boot.xname, boot.id, image_id, expected_build_id, script_time is not null as scripted,
+    exists (select 1 from boot_phase where boot_phase.boot = boot.id and phase in ('ready', 'failed')) as over
+  from given
+  cross join boot on number = coalesce(
+    (select number from unfiled where unfiled.xname = given.xname),
+    (select max(number) from boot_of_node where boot_of_node.xname = given.xname))`;
 
 /**
  * Records fetches of boot scripts, each in the boot that it belongs to, and answers with that boot's id once this is
  * on the disk. When thousands of nodes ask at the same time, each would wait for a sync of its own; so those that come
  * while others are being written share the next one.
  */
-export function openScriptFetches(database: Database): (fetch: ScriptFetch) => Promise<string> {
+export function openScriptFetches(
+  database: Database,
+  fileLater: (begun: number) => Promise<void>,
+): (fetch: ScriptFetch) => Promise<string> {
   let waiting: Waiting[] = [];
   let writing = false;
   const readNewest = prepareRead<NewestRow>(database, newestOfMany);
@@ -66,11 +78,14 @@ export function openScriptFetches(database: Database): (fetch: ScriptFetch) => P
   };
   const write = async () => {
     while (waiting.length > 0) {
+      await othersToo(() => waiting.length);
       const now = waiting;
       waiting = [];
       try {
         const changing = answerSame(now);
-        if (changing.length > 0) await recordAll(changing);
+        if (changing.length === 0) continue;
+        await recordAll(changing);
+        await fileLater(changing.length);
       } catch (error) {
         // Those that have their answer keep it.
         for (const { reject } of now) reject(error);
@@ -84,9 +99,19 @@ export function openScriptFetches(database: Database): (fetch: ScriptFetch) => P
       waiting.push({ fetch, resolve, reject });
       if (writing) return;
       writing = true;
-      // All that came in this turn go together.
-      setImmediate(() => void write());
+      void write();
     });
+}
+
+/** No more go together, so that the first of them does not wait for ever. */
+const mostTogether = 1000;
+
+/** Waits for turns of the event loop as long as each brings more: what is written for a few costs as much as for many. */
+async function othersToo(count: () => number): Promise<void> {
+  for (let seen = 0; count() > seen && seen < mostTogether;) {
+    seen = count();
+    await setImmediate();
+  }
 }
 
 /** Whether the fetch belongs to the boot, and nothing about it is new. */
@@ -108,42 +133,40 @@ function newestOf(read: Prepared<NewestRow>, waiting: readonly Waiting[]): Map<s
   return new Map(read(JSON.stringify([...xnames])).map((row) => [row.xname, toNewest(row)]));
 }
 
-function toNewest({ id, image_id, expected_build_id, phases }: NewestRow): Newest {
-  const seen = new Set(phases?.split(","));
-  const over = seen.has("ready") || seen.has("failed");
+function toNewest({ id, image_id, expected_build_id, scripted, over }: NewestRow): Newest {
   const target = { imageId: image_id ?? undefined, expectedBuildId: expected_build_id ?? undefined };
-  return { id, scripted: seen.has("script"), over, ...target };
+  return { id, scripted: scripted !== 0, over: over !== 0, ...target };
 }
 
 /** Writes fetches in one transaction, and answers them when it is committed. */
 function openRecorder(database: Database): (fetches: readonly Waiting[]) => Promise<void> {
   const readNewest = prepareInTransaction<NewestRow>(database, newestOfMany);
   const statement = (query: string) => prepareInTransaction(database, query);
-  const insertBoot = statement(
-    "insert into boot (id, xname, image_id, expected_build_id, started) values (?, ?, ?, ?, ?)",
+  const beginBoot = statement(
+    `insert into boot (id, xname, image_id, expected_build_id, started, script_time, script_detail)
+     values (?, ?, ?, ?, ?, ?, ?)`,
   );
-  const changeBoot = statement("update boot set image_id = ?, expected_build_id = ? where id = ?");
-  const insertPhase = statement(
-    "insert into boot_phase (boot, phase, time, source, detail) values (?, 'script', ?, 'server', ?)",
+  const changeTarget = statement("update boot set image_id = ?, expected_build_id = ? where id = ?");
+  const keepScript = statement("update boot set script_time = ?, script_detail = ? where id = ?");
+  const insertEvent = statement(
+    "insert into event (time, subject, kind, data, boot) select ?, '', 'boot.script', '', number from boot where id = ?",
   );
-  const insertEvent = statement("insert into event (time, subject, kind, data) values (?, ?, 'boot.script', ?)");
 
   const recordOne = ({ xname, retry, target, detail = {} }: ScriptFetch, last: Newest | undefined, at: Date) => {
-    const time = at.toISOString();
     const goesOn = goesOnWith(last, retry);
     const id = goesOn ? last.id : newBootId();
     const [imageId, buildId] = [target.imageId ?? null, target.expectedBuildId ?? null];
-    if (goesOn) changeBoot(imageId, buildId, id);
-    else insertBoot(id, xname, imageId, buildId, time);
+    if (goesOn) changeTarget(imageId, buildId, id);
     if (goesOn && last.scripted) return id;
-    insertPhase(id, time, JSON.stringify(detail));
-    const data = { ...detail, boot: id, time, source: "server" };
-    insertEvent(timestamp(at), `node:${xname}`, JSON.stringify(data));
+    const [time, said] = [at.toISOString(), JSON.stringify(detail)];
+    if (goesOn) keepScript(time, said, id);
+    else beginBoot(id, xname, imageId, buildId, time, time, said);
+    insertEvent(timestamp(at), id);
     return id;
   };
   return async (fetches) => {
     const at = clock.now();
-    const ids = await database.transaction().execute(async () => {
+    const ids = await writeTogether(database, () => {
       const newest = newestOf(readNewest, fetches);
       return fetches.map(({ fetch }) => {
         const id = recordOne(fetch, newest.get(fetch.xname), at);

@@ -116,6 +116,8 @@ const tablesThatKeepNothing: ReadonlySet<string> = new Set([
     "tenant",
     "boot",
     "boot_phase",
+    "boot_of_node",
+    "boot_filed",
     "bootprep_run",
     "kysely_migration",
     "kysely_migration_lock",
