@@ -5,7 +5,7 @@ import { NetkilnError } from "../lib/errors.ts";
 import { openRevision } from "../lib/revision.ts";
 import { migrations as nodeMigrations, openNodeFinder, openNodeStore, parseNode } from "../node/index.ts";
 import { resolveBoot } from "./resolve.ts";
-import { bootScript, chainScript, scriptForm, waitScript } from "./script.ts";
+import { bootScript, chainScript, openScriptForms, waitScript } from "./script.ts";
 import { openBootEntries } from "./store.ts";
 import { migrations } from "./tables.ts";
 
@@ -147,7 +147,7 @@ chain http://10.0.2.2:8080/boot/v1/bootscript?nid=1&retry=5
   );
 });
 
-test("a script that is made once for many fetches is the same as one made for each", async () => {
+test("scripts whose text is made once for many nodes and fetches are the same as those made for each", async () => {
   const { nodes } = await open();
   const node = nodes.find(xname);
   assert.ok(node);
@@ -156,9 +156,17 @@ test("a script that is made once for many fetches is the same as one made for ea
     ...{ kernel: "s3://boot-images/img/kernel", initrd: "s3://boot-images/img/initrd" },
     params: "root=live:s3://boot-images/img/rootfs ds=nocloud-net;s=http://gw/${NETKILN_SEED} a=$& b=$1",
   };
-  for (const known of [node, undefined]) {
-    const content = { asked: { mac }, node: known, entry };
-    const form = scriptForm(content);
+  const second = { ...node, xname: "x1000c0s1b0n0", nid: 2, interfaces: [{ mac: "52:54:00:00:00:02" }] };
+  const forms = openScriptForms({ entry });
+  for (const content of [
+    { asked: { mac }, node, entry },
+    { asked: { name: second.xname }, node: second, entry: { ...entry, name: second.xname, referralToken: "other" } },
+    { asked: { nid: 2 }, node: { ...second, interfaces: [] }, entry },
+    { asked: { nid: 2 }, node: { ...second, kernelParameters: "own=1 nid=no" }, entry },
+    { asked: { mac }, node, entry, path: "/apis/bss/boot/v1/bootscript" as const },
+    { asked: { mac }, node: undefined, entry },
+  ]) {
+    const form = forms(content);
     for (const retry of [0, 41]) {
       for (const [bootId, token] of [
         [undefined, undefined] as const,

@@ -42,10 +42,14 @@ export function doorUrl(door: string): string {
 
 /** The link without `http://DOOR`, by which the node asks once more. */
 function againPath({ asked, path = scriptPaths[0] }: Pick<ScriptQuery, "asked" | "path">, more: string): string {
-  const [key = "name", value = ""] =
-    Object.entries({ mac: asked.mac, name: asked.name, nid: asked.nid }).find(([, part]) => part !== undefined) ?? [];
-  const escaped = encodeURIComponent(String(value)).replaceAll("%3A", ":");
-  return `${path}?${key}=${escaped}&${more}`;
+  return `${path}?${askedName(asked)}&${more}`;
+}
+
+/** By which name the node asks, as a query has it. */
+function askedName({ mac, name = "", nid }: BootQuery): string {
+  if (mac === undefined && name === "" && nid !== undefined) return `nid=${nid}`;
+  const [key, value] = mac === undefined ? ["name", name] : ["mac", mac];
+  return `${key}=${encodeURIComponent(value).replaceAll("%3A", ":")}`;
 }
 
 /**
@@ -56,11 +60,48 @@ function againPath({ asked, path = scriptPaths[0] }: Pick<ScriptQuery, "asked" |
 export function bootScript(
   query: ScriptQuery & BootContent & { bootId: string | undefined; token?: string | undefined },
 ): string {
-  return scriptText({ ...query, url: doorUrl(query.door), next: String(query.retry + 1), seed: seedOf(query.token) });
+  const { door, retry, bootId, token } = query;
+  const own = { ...ownOf(query), url: doorUrl(door), bootId, next: String(retry + 1), seed: seedOf(token) };
+  return scriptText(query, own);
 }
 
-type TextParts = Omit<ScriptQuery, "door" | "retry"> &
-  BootContent & { url: string; bootId: string | undefined; next: string; seed?: string | undefined };
+/** What many scripts have in common. */
+type Shared = Pick<ScriptQuery, "path" | "retryDelay"> & {
+  readonly node: Pick<NamedNode, "kernelParameters"> | undefined;
+  readonly entry: Pick<BootEntry, "params" | "kernel" | "initrd">;
+  readonly fileParams?: readonly string[];
+};
+
+/** What is of one script alone. */
+interface Own {
+  readonly url: string;
+  readonly bootId: string | undefined;
+  readonly next: string;
+  readonly seed: string;
+  /** By which name the node asks, and will ask again. */
+  readonly asked: string;
+  readonly xname: string;
+  readonly nid: string;
+  readonly referralToken: string;
+  /** Of the interface that it boots from, or else of its first, with dashes; undefined when it has none. */
+  readonly mac: string | undefined;
+}
+
+function ownOf({
+  asked,
+  node,
+  entry,
+}: Pick<ScriptQuery, "asked"> & BootContent): Omit<Own, "url" | "bootId" | "next" | "seed"> {
+  const asking = asked.mac === undefined ? undefined : canonicalMac(asked.mac);
+  const { mac } = node?.interfaces.find((one) => one.mac === asking) ?? node?.interfaces[0] ?? {};
+  return {
+    asked: askedName(asked),
+    xname: node?.xname ?? "",
+    nid: String(node?.nid ?? ""),
+    referralToken: entry.referralToken,
+    mac: mac?.replaceAll(":", "-"),
+  };
+}
 
 /** What comes between the address of cloud-init data and their names, and what stands for it in kernel parameters. */
 function seedOf(token: string | undefined): string {
@@ -68,28 +109,29 @@ function seedOf(token: string | undefined): string {
 }
 const seedPlace = "${NETKILN_SEED}";
 
-function scriptText(parts: TextParts): string {
-  const { kernel, initrd, params } = bootParts(parts);
+function scriptText(shared: Shared, own: Own): string {
+  const { kernel, initrd, params } = bootParts(shared, own);
   const initrdLines = initrd === "" ? "" : `initrd --name initrd ${initrd} || goto boot_retry\n`;
   // A node that is not known may have become known until it asks again, and says what it is then too.
-  const again = parts.node === undefined ? `arch=\${buildarch}&retry=${parts.next}` : `retry=${parts.next}`;
+  const arch = shared.node === undefined ? "arch=${buildarch}&" : "";
   return `#!ipxe
 kernel --name kernel ${kernel}${initrd === "" ? "" : " initrd=initrd"} ${params} || goto boot_retry
 ${initrdLines}imgstat || echo Could not show image information.
 boot || goto boot_retry
 :boot_retry
-sleep ${parts.retryDelay ?? usualRetryDelay}
-chain ${parts.url}${againPath(parts, again)}
+sleep ${shared.retryDelay ?? usualRetryDelay}
+chain ${own.url}${shared.path ?? scriptPaths[0]}?${own.asked}&${arch}retry=${own.next}
 `;
 }
 
 /** Kernel and initrd as the node can fetch them, and the whole command line. */
-function bootParts(parts: Omit<TextParts, "next">): { kernel: string; initrd: string; params: string } {
-  const { entry, url, bootId } = parts;
+function bootParts(shared: Shared, own: Omit<Own, "next">): { kernel: string; initrd: string; params: string } {
+  const { entry } = shared;
+  const { url, bootId } = own;
   return {
     kernel: fetchableUrl(requireOneWord(entry.kernel, "the kernel's link"), url, bootId),
     initrd: fetchableUrl(requireOneWord(entry.initrd, "the initrd's link"), url, bootId),
-    params: kernelParameters(parts),
+    params: kernelParameters(shared, own),
   };
 }
 
@@ -107,43 +149,55 @@ export interface ScriptFetched {
 export type ScriptForm = (fetched: ScriptFetched) => string;
 
 /** Texts from outside hold no control characters (line.ts), so these can mark the places of what comes later. */
-const gaps = { url: "\u0001", bootId: "\u0002", seed: "\u0003", next: "\u0004" } as const;
+const gaps: Readonly<Record<keyof Own, string>> = {
+  ...{ url: "\u0001", bootId: "\u0002", seed: "\u0003", next: "\u0004", asked: "\u0005" },
+  ...{ xname: "\u0006", nid: "\u0007", referralToken: "\u0008", mac: "\u000b" },
+};
+const ofGap = new Map(Object.entries(gaps).map(([name, gap]) => [gap, name as keyof Own]));
 
 /** What is there for a boot alone. */
 // oxlint-disable-next-line no-control-regex -- these are the gaps
 const ofBoot = /\?boot=\u0002| netkiln\.report=\u0001\S*\u0002/g;
 
-/** The same text as `bootScript` gives, made once for many fetches. Throws as it does. */
-export function scriptForm(parts: Omit<ScriptQuery, "door" | "retry"> & BootContent): ScriptForm {
-  const text = scriptText({ ...parts, ...gaps });
-  let printed = false;
-  let kept: readonly string[] | undefined;
-  return (fetched) => {
-    if (fetched.bootId === undefined) return fill(piecesOf(text.replace(ofBoot, "")), fetched);
-    const pieces = kept ?? piecesOf(text);
-    // Most scripts are fetched once, and what is kept of thousands weighs on the collector of garbage.
-    if (printed) kept = pieces;
-    printed = true;
-    return fill(pieces, fetched);
+/** Makes the forms of scripts that boot the same; the text, which takes longest, is made once for all of them. */
+export function openScriptForms(
+  same: Pick<Shared, "entry" | "fileParams" | "retryDelay">,
+): (one: Pick<ScriptQuery, "asked" | "path"> & BootContent) => ScriptForm {
+  const texts = new Map<string, Pieces>();
+  return (one) => {
+    const own = ownOf(one);
+    const { node, path = scriptPaths[0] } = one;
+    const key = JSON.stringify([path, own.mac === undefined, node?.kernelParameters]);
+    const pieces =
+      texts.get(key) ??
+      piecesOf({ ...same, node, path }, { ...gaps, ...(own.mac === undefined && { mac: undefined }) });
+    texts.set(key, pieces);
+    return ({ door, retry, bootId, token }) =>
+      fill(bootId === undefined ? pieces.ofNoBoot : pieces.ofBoot, {
+        ...own,
+        ...{ url: doorUrl(door), bootId, next: String(retry + 1), seed: seedOf(token) },
+      });
   };
 }
 
 /** Texts and gaps in turn. */
-function piecesOf(text: string): string[] {
-  // oxlint-disable-next-line no-control-regex -- these are the gaps
-  return text.split(/([\u0001-\u0004])/);
+interface Pieces {
+  readonly ofBoot: readonly string[];
+  readonly ofNoBoot: readonly string[];
 }
 
-function fill(pieces: readonly string[], { door, retry, bootId, token }: ScriptFetched): string {
-  const url = doorUrl(door);
-  const seed = seedOf(token);
+function piecesOf(shared: Shared, own: Own): Pieces {
+  const text = scriptText(shared, own);
+  // oxlint-disable-next-line no-control-regex -- these are the gaps
+  const [gap, ofNoBoot] = [/([\u0001-\u0008\u000b])/, text.replace(ofBoot, "")];
+  return { ofBoot: text.split(gap), ofNoBoot: ofNoBoot.split(gap) };
+}
+
+function fill(pieces: readonly string[], own: Own): string {
   let text = "";
   for (const piece of pieces) {
-    if (piece === gaps.url) text += url;
-    else if (piece === gaps.bootId) text += bootId ?? "";
-    else if (piece === gaps.seed) text += seed;
-    else if (piece === gaps.next) text += retry + 1;
-    else text += piece;
+    const gap = ofGap.get(piece);
+    text += gap === undefined ? piece : (own[gap] ?? "");
   }
   return text;
 }
@@ -154,7 +208,8 @@ export function bootJson(query: Omit<ScriptQuery, "retry"> & BootContent): {
   initrd?: string;
   params: string;
 } {
-  const { initrd, ...rest } = bootParts({ ...query, url: doorUrl(query.door), bootId: undefined });
+  const own = { ...ownOf(query), url: doorUrl(query.door), bootId: undefined, seed: "" };
+  const { initrd, ...rest } = bootParts(query, own);
   return { ...rest, ...(initrd !== "" && { initrd }) };
 }
 
@@ -211,28 +266,23 @@ function wordsOf(texts: readonly string[]): string[] {
 const joinToken = "${SPIRE_JOIN_TOKEN}";
 
 /** The entry's parameters with their links made fetchable, and behind them those that the node needs and lacks. */
-function kernelParameters({
-  asked,
-  path = scriptPaths[0],
-  node,
-  entry,
-  fileParams = [],
-  url,
-  bootId,
-  seed = "",
-}: Omit<TextParts, "next">) {
+function kernelParameters(
+  { path = scriptPaths[0], node, entry, fileParams = [] }: Shared,
+  { url, bootId, seed, xname, nid, referralToken, mac }: Omit<Own, "next">,
+): string {
   const given = wordsOf([entry.params, ...fileParams, node?.kernelParameters ?? ""]).filter(
     (word) => !word.includes(joinToken) && !(entry.initrd !== "" && word.startsWith("initrd=")),
   );
   requireOneLine(given.join(" "), "the kernel parameters");
   const has = (key: string) => given.some((word) => word.startsWith(`${key}=`));
-  const asking = canonicalMac(asked.mac ?? "");
-  const { mac } = node?.interfaces.find((one) => one.mac === asking) ?? node?.interfaces[0] ?? {};
-  const wanted: readonly (readonly [key: string, value: string | undefined])[] = [
-    ["xname", node?.xname],
-    ["nid", node && String(node.nid)],
-    ["bss_referral_token", node && entry.referralToken],
-    ["BOOTIF", path === scriptPaths[0] && mac !== undefined ? `01-${mac.replaceAll(":", "-")}` : undefined],
+  const ofNode: readonly (readonly [key: string, value: string | undefined])[] = [
+    ["xname", xname],
+    ["nid", nid],
+    ["bss_referral_token", referralToken],
+    ["BOOTIF", path === scriptPaths[0] && mac !== undefined ? `01-${mac}` : undefined],
+  ];
+  const wanted: typeof ofNode = [
+    ...(node === undefined ? [] : ofNode),
     ["ds", `nocloud-net;s=${url}/${seed}`],
     ["netkiln.report", bootId === undefined || node === undefined ? undefined : `${url}/netkiln/v1/boots/${bootId}`],
   ];

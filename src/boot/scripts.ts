@@ -4,19 +4,10 @@ import { NetkilnError } from "../lib/errors.ts";
 import { openRevision } from "../lib/revision.ts";
 import { openNodeFinder } from "../node/index.ts";
 import { openBootFiles } from "./files.ts";
-import { imageOfLink, isS3, whyNothing, type FindImage } from "./links.ts";
+import type { FindImage } from "./links.ts";
+import { openBootLoads, type BootLoad } from "./loads.ts";
 import { resolveBoot, type BootQuery, type Resolution } from "./resolve.ts";
-import {
-  archScript,
-  bootJson,
-  linksOf,
-  scriptForm,
-  usualRetryDelay,
-  waitScript,
-  type BootContent,
-  type ScriptForm,
-  type ScriptPath,
-} from "./script.ts";
+import { archScript, bootJson, usualRetryDelay, waitScript, type ScriptForm, type ScriptPath } from "./script.ts";
 import { openBootEntries } from "./store.ts";
 
 /** Whose script is asked for, and by which path: requests that are equal in this get the same one. */
@@ -57,8 +48,10 @@ export interface BootScripts {
   explain(query: BootQuery): Promise<Resolution>;
 }
 
-/** Some 1.3 KiB each. When more nodes ask at a time, it begins anew; moving what is used to the end takes longer. */
-const maxKept = 20_000;
+/** Some 0.4 KiB each. When more are asked for, it begins anew; moving what is used to the end takes longer. */
+const maxKept = 60_000;
+/** Some 2 KiB each: what is booted, which most nodes have in common with others. */
+const maxLoads = 20_000;
 
 export function openBootScripts(
   { db, findImage }: { readonly db: Database; readonly findImage: FindImage },
@@ -69,94 +62,82 @@ export function openBootScripts(
   const readRevision = openRevision(db);
   let revision = -1;
   let kept = new Map<string, FoundScript>();
-  let images = new Map<string, ReturnType<FindImage>>();
-  // Every node of a boot set names the same few images.
-  const findImageOnce: FindImage = (id) => {
-    const known = images.get(id);
-    if (known !== undefined) return known;
-    const looked = findImage(id);
-    images.set(id, looked);
-    looked.catch(() => images.delete(id));
-    return looked;
-  };
+  let loads = openBootLoads({ files, findImage, retryDelay });
   const forgetOld = () => {
     const now = readRevision();
-    if (now === revision && kept.size < maxKept) return;
+    if (now === revision && kept.size < maxKept && loads.size() < maxLoads) return;
     revision = now;
     kept = new Map();
-    images = new Map();
+    loads = openBootLoads({ files, findImage, retryDelay });
   };
 
-  const resolve = async (query: BootQuery): Promise<Resolved> => {
-    const found = resolveBoot(stores, query, blockedRoles);
-    if (found.entry === undefined) return { ...found, fileParams: [] };
-    const fileParams = files.paramsOf(found.entry.kernel, found.entry.initrd);
-    for (const link of linksOf({ entry: found.entry, fileParams }).filter(isS3)) {
-      const nothing = await whyNothing(link, findImageOnce);
-      if (nothing === undefined) continue;
-      return { ...found, entry: undefined, because: `${found.because}, but ${nothing}`, fileParams };
-    }
-    return { ...found, fileParams };
+  const scriptOf = (ask: ScriptAsk, found: Resolution, load: BootLoad | undefined): FoundScript => {
+    const { node, entry, unknown, asksArch } = found;
+    const because = whyWith(found, load);
+    if (entry === undefined || load?.nothing !== undefined)
+      return asksArch ? askArch(ask, because) : nothingFor({ ...ask, retryDelay }, because);
+    const { target, form } = load as BootLoad;
+    const known = unknown ? undefined : node;
+    return { kind: "boot", because, xname: known?.xname, target, print: form({ ...ask, node: known, entry }) };
   };
-  const workOut = async (ask: ScriptAsk): Promise<FoundScript> => {
-    const found = await resolve(ask.asked);
-    const { because, asksArch } = found;
-    const content = contentOf(found);
-    if (content === undefined) return asksArch ? askArch(ask, because) : nothingFor({ ...ask, retryDelay }, because);
-    const imageId = imageOfLink(content.entry.kernel);
-    const image = imageId === undefined ? undefined : await findImageOnce(imageId);
-    return {
-      kind: "boot",
-      because,
-      xname: content.node?.xname,
-      target: { imageId, expectedBuildId: image?.buildId },
-      print: scriptForm({ ...ask, ...content, retryDelay }),
-    };
-  };
-
   const find = (ask: ScriptAsk): FoundScript | Promise<FoundScript> => {
     const key = keyOf(ask);
     const known = kept.get(key);
     if (known !== undefined) return known;
     const into = kept;
-    return workOut(ask).then((found) => {
+    const keep = (found: FoundScript) => {
       into.set(key, found);
       return found;
-    });
+    };
+    const found = resolveBoot(stores, ask.asked, blockedRoles);
+    const load = found.entry && loads.of(found.entry);
+    return load instanceof Promise
+      ? load.then((ready) => keep(scriptOf(ask, found, ready)))
+      : keep(scriptOf(ask, found, load));
   };
   const findAll: BootScripts["findAll"] = (asks) =>
     readTogether(db, () => {
       forgetOld();
-      return asks.map(find);
+      return asks.map((ask) => {
+        try {
+          return find(ask);
+        } catch (error) {
+          // It is that of one.
+          return Promise.reject(error);
+        }
+      });
     });
+  const explain = async (query: BootQuery) => {
+    forgetOld();
+    const found = resolveBoot(stores, query, blockedRoles);
+    const load = found.entry && (await loads.of(found.entry));
+    const because = whyWith(found, load);
+    return { ...found, because, ...(load?.nothing !== undefined && { entry: undefined }), load };
+  };
 
   return {
     json: async (ask, door) => {
-      forgetOld();
-      const found = await resolve(ask.asked);
-      const content = contentOf(found);
-      if (content !== undefined) return bootJson({ ...ask, ...content, door });
-      throw new NetkilnError("not_found", found.because, found.asksArch ? { hint: "say it with arch=" } : {});
+      const { node, entry, unknown, asksArch, because, load } = await explain(ask.asked);
+      if (entry !== undefined)
+        return bootJson({ ...ask, node: unknown ? undefined : node, entry, fileParams: load?.fileParams ?? [], door });
+      throw new NetkilnError("not_found", because, asksArch ? { hint: "say it with arch=" } : {});
     },
-    explain: (query) => {
-      forgetOld();
-      return resolve(query);
+    explain: async (query) => {
+      const { load: _, ...resolution } = await explain(query);
+      return resolution;
     },
     find: async (ask) => findAll([ask])[0] as FoundScript | Promise<FoundScript>,
     findAll,
   };
 }
 
+function whyWith({ because }: Resolution, load: BootLoad | undefined): string {
+  return load?.nothing === undefined ? because : `${because}, but ${load.nothing}`;
+}
+
 /** As JSON, so that no name can be made up that gives another's key. */
 function keyOf({ asked: { mac, name, nid, arch }, path }: ScriptAsk): string {
   return JSON.stringify([path, mac, name, nid, arch]);
-}
-
-type Resolved = Resolution & { readonly fileParams: readonly string[] };
-
-/** Undefined when there is nothing to boot. */
-function contentOf({ node, entry, unknown, fileParams }: Resolved): BootContent | undefined {
-  return entry === undefined ? undefined : { node: unknown ? undefined : node, entry, fileParams };
 }
 
 const noTarget = { imageId: undefined, expectedBuildId: undefined };
