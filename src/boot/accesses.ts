@@ -32,16 +32,21 @@ const delayMs = 1000;
 
 export function openAccessLog(database: Database): AccessLog {
   const db = database.withTables<Tables>();
-  let noted = new Map<string, { name: string; endpoint: AccessEndpoint; at: number }>();
+  // By name, so that thousands of notes make nothing new that the collector of garbage has to look at.
+  const noted = new Map(accessEndpoints.map((endpoint) => [endpoint, new Map<string, number>()]));
+  let flushing = false;
 
   const flush = async () => {
-    if (noted.size === 0) return;
-    const rows = JSON.stringify([...noted.values()]);
-    noted = new Map();
-    await sql`
-      insert into boot_access (name, endpoint, last_epoch)
-      select value ->> 'name', value ->> 'endpoint', value ->> 'at' from json_each(${rows}) where true
-      on conflict do update set last_epoch = max(last_epoch, excluded.last_epoch)`.execute(db);
+    flushing = false;
+    for (const [endpoint, epochs] of noted) {
+      if (epochs.size === 0) continue;
+      const rows = JSON.stringify(Object.fromEntries(epochs));
+      epochs.clear();
+      await sql`
+        insert into boot_access (name, endpoint, last_epoch)
+        select key, ${endpoint}, value from json_each(${rows}) where true
+        on conflict do update set last_epoch = max(last_epoch, excluded.last_epoch)`.execute(db);
+    }
   };
   const flushLater = () => {
     const write = () => void flush().catch((error: unknown) => log.error({ error }, "accesses were not recorded"));
@@ -50,8 +55,9 @@ export function openAccessLog(database: Database): AccessLog {
 
   return {
     note: (name, endpoint) => {
-      if (noted.size === 0) flushLater();
-      noted.set(`${endpoint} ${name}`, { name, endpoint, at: Math.floor(clock.now().getTime() / 1000) });
+      if (!flushing) flushLater();
+      flushing = true;
+      noted.get(endpoint)?.set(name, Math.floor(clock.now().getTime() / 1000));
     },
     list: async ({ name, endpoint }, { after, limit }) => {
       await flush();

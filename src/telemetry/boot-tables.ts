@@ -61,6 +61,7 @@ export const bootMigrations: Record<string, Migration> = {
       await sql`update boot set script_time = time, script_detail = detail from boot_phase
         where boot_phase.boot = boot.id and phase = 'script'`.execute(db);
       await sql`delete from boot_phase where phase = 'script'`.execute(db);
+      await sql`create index boot_unscripted on boot (xname) where script_time is null`.execute(db);
     },
   },
   "0611-boots-of-node": {

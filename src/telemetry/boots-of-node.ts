@@ -11,8 +11,8 @@ export function bootsOf(xname: string): RawBuilder<number> {
   return sql`(select number from node_boot where xname = ${xname})`;
 }
 
-/** So many are looked through at most, as long as one process begins boots: some 0.1 ms. */
-const mostUnfiled = 1000;
+/** So many are looked through at most, as long as one process begins boots: half a millisecond. */
+const mostUnfiled = 4000;
 const delayMs = 1000;
 
 /** Brings the table up to date, with all that is committed. */

@@ -66,9 +66,8 @@ export function openScriptFetches(
 
   /** A node that asks again and gets the same changes nothing, and thousands may do so every half minute. */
   const answerSame = (all: readonly Waiting[]): Waiting[] => {
-    const again = all.filter(({ fetch }) => fetch.retry > 0);
-    if (again.length === 0) return [...all];
-    const newest = newestOf(readNewest, again);
+    const newest = newestOf(readNewest, all.filter(isRetry).map(xnameOf));
+    if (newest.size === 0) return [...all];
     return all.filter(({ fetch, resolve }) => {
       const last = newest.get(fetch.xname);
       if (last === undefined || !isSame(fetch, last)) return true;
@@ -128,10 +127,14 @@ function goesOnWith(last: Newest | undefined, retry: number): last is Newest {
   return last !== undefined && !last.over && !(retry === 0 && last.scripted);
 }
 
-function newestOf(read: Prepared<NewestRow>, waiting: readonly Waiting[]): Map<string, Newest> {
-  const xnames = new Set(waiting.map(({ fetch }) => fetch.xname));
-  return new Map(read(JSON.stringify([...xnames])).map((row) => [row.xname, toNewest(row)]));
+function newestOf(read: Prepared<NewestRow>, xnames: Iterable<string>): Map<string, Newest> {
+  const given = [...new Set(xnames)];
+  if (given.length === 0) return new Map();
+  return new Map(read(JSON.stringify(given)).map((row) => [row.xname, toNewest(row)]));
 }
+
+const xnameOf = ({ fetch }: Waiting) => fetch.xname;
+const isRetry = ({ fetch }: Waiting) => fetch.retry > 0;
 
 function toNewest({ id, image_id, expected_build_id, scripted, over }: NewestRow): Newest {
   const target = { imageId: image_id ?? undefined, expectedBuildId: expected_build_id ?? undefined };
@@ -142,37 +145,54 @@ function toNewest({ id, image_id, expected_build_id, scripted, over }: NewestRow
 function openRecorder(database: Database): (fetches: readonly Waiting[]) => Promise<void> {
   const readNewest = prepareInTransaction<NewestRow>(database, newestOfMany);
   const statement = (query: string) => prepareInTransaction(database, query);
+  const unscripted = prepareInTransaction<{ readonly xname: string }>(
+    database,
+    "select xname from boot where script_time is null and xname in (select value from json_each(?))",
+  );
+  /** A first fetch goes on with a boot only when no script was fetched in it; to find that there is none costs less. */
+  const mayGoOn = (fetches: readonly Waiting[]) => [
+    ...fetches.filter(isRetry).map(xnameOf),
+    ...unscripted(JSON.stringify(fetches.map(xnameOf))).map(({ xname }) => xname),
+  ];
   const beginBoot = statement(
     `insert into boot (id, xname, image_id, expected_build_id, started, script_time, script_detail)
      values (?, ?, ?, ?, ?, ?, ?)`,
   );
   const changeTarget = statement("update boot set image_id = ?, expected_build_id = ? where id = ?");
   const keepScript = statement("update boot set script_time = ?, script_detail = ? where id = ?");
-  const insertEvent = statement(
-    "insert into event (time, subject, kind, data, boot) select ?, '', 'boot.script', '', number from boot where id = ?",
+  const insertEvents = statement(
+    `insert into event (time, subject, kind, data, boot)
+     select ?, '', 'boot.script', '', number from json_each(?) as given cross join boot on boot.id = given.value`,
   );
 
-  const recordOne = ({ xname, retry, target, detail = {} }: ScriptFetch, last: Newest | undefined, at: Date) => {
+  /** @param scripted takes the boot whose script was not fetched before */
+  const recordOne = (
+    { xname, retry, target, detail = {} }: ScriptFetch,
+    { last, time, scripted }: { last: Newest | undefined; time: string; scripted: string[] },
+  ) => {
     const goesOn = goesOnWith(last, retry);
     const id = goesOn ? last.id : newBootId();
     const [imageId, buildId] = [target.imageId ?? null, target.expectedBuildId ?? null];
     if (goesOn) changeTarget(imageId, buildId, id);
     if (goesOn && last.scripted) return id;
-    const [time, said] = [at.toISOString(), JSON.stringify(detail)];
-    if (goesOn) keepScript(time, said, id);
-    else beginBoot(id, xname, imageId, buildId, time, time, said);
-    insertEvent(timestamp(at), id);
+    if (goesOn) keepScript(time, JSON.stringify(detail), id);
+    else beginBoot(id, xname, imageId, buildId, time, time, JSON.stringify(detail));
+    scripted.push(id);
     return id;
   };
   return async (fetches) => {
     const at = clock.now();
+    const time = at.toISOString();
     const ids = await writeTogether(database, () => {
-      const newest = newestOf(readNewest, fetches);
-      return fetches.map(({ fetch }) => {
-        const id = recordOne(fetch, newest.get(fetch.xname), at);
+      const newest = newestOf(readNewest, mayGoOn(fetches));
+      const scripted: string[] = [];
+      const all = fetches.map(({ fetch }) => {
+        const id = recordOne(fetch, { last: newest.get(fetch.xname), time, scripted });
         newest.set(fetch.xname, { id, scripted: true, over: false, ...fetch.target });
         return id;
       });
+      insertEvents(timestamp(at), JSON.stringify(scripted));
+      return all;
     });
     for (const [index, { resolve }] of fetches.entries()) resolve(ids[index] as string);
   };
