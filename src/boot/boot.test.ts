@@ -166,7 +166,7 @@ test("scripts whose text is made once for many nodes and fetches are the same as
     { asked: { mac }, node, entry, path: "/apis/bss/boot/v1/bootscript" as const },
     { asked: { mac }, node: undefined, entry },
   ]) {
-    const form = forms(content);
+    const form = forms(content, content);
     for (const retry of [0, 41]) {
       for (const [bootId, token] of [
         [undefined, undefined] as const,

@@ -49,9 +49,13 @@ export function resolveBoot(
   return entryOfUnknown(entries, query.arch, { ...usual, because: reason }) ?? usual;
 }
 
-/** By which of its names the node asks. */
-function askedName({ mac, name, nid }: BootQuery): string {
-  const asked = mac ?? name ?? String(nid ?? "");
+/** By which of its names the node asks, as it says it. */
+export function nameOf({ mac, name, nid }: BootQuery): string {
+  return mac ?? name ?? String(nid ?? "");
+}
+
+function askedName(query: BootQuery): string {
+  const asked = nameOf(query);
   const { kind, value } = nameKind(asked);
   return kind === "xname" ? value : asked;
 }

@@ -32,6 +32,12 @@ export interface BootContent {
   readonly fileParams?: readonly string[];
 }
 
+/** Of `BootContent` what is not the same for all that boot the same. */
+export interface ScriptOwner {
+  readonly node: BootContent["node"];
+  readonly entry: Pick<BootEntry, "referralToken">;
+}
+
 /** Where the door's own links begin, as the node sees it; refuses what does not look like a host. */
 export function doorUrl(door: string): string {
   if (!/^(?:[\w.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?$/.test(door)) {
@@ -91,7 +97,7 @@ function ownOf({
   asked,
   node,
   entry,
-}: Pick<ScriptQuery, "asked"> & BootContent): Omit<Own, "url" | "bootId" | "next" | "seed"> {
+}: Pick<ScriptQuery, "asked"> & ScriptOwner): Omit<Own, "url" | "bootId" | "next" | "seed"> {
   const asking = asked.mac === undefined ? undefined : canonicalMac(asked.mac);
   const { mac } = node?.interfaces.find((one) => one.mac === asking) ?? node?.interfaces[0] ?? {};
   return {
@@ -153,7 +159,6 @@ const gaps: Readonly<Record<keyof Own, string>> = {
   ...{ url: "\u0001", bootId: "\u0002", seed: "\u0003", next: "\u0004", asked: "\u0005" },
   ...{ xname: "\u0006", nid: "\u0007", referralToken: "\u0008", mac: "\u000b" },
 };
-const ofGap = new Map(Object.entries(gaps).map(([name, gap]) => [gap, name as keyof Own]));
 
 /** What is there for a boot alone. */
 // oxlint-disable-next-line no-control-regex -- these are the gaps
@@ -162,44 +167,45 @@ const ofBoot = /\?boot=\u0002| netkiln\.report=\u0001\S*\u0002/g;
 /** Makes the forms of scripts that boot the same; the text, which takes longest, is made once for all of them. */
 export function openScriptForms(
   same: Pick<Shared, "entry" | "fileParams" | "retryDelay">,
-): (one: Pick<ScriptQuery, "asked" | "path"> & BootContent) => ScriptForm {
-  const texts = new Map<string, Pieces>();
-  return (one) => {
-    const own = ownOf(one);
-    const { node, path = scriptPaths[0] } = one;
-    const key = JSON.stringify([path, own.mac === undefined, node?.kernelParameters]);
-    const pieces =
-      texts.get(key) ??
-      piecesOf({ ...same, node, path }, { ...gaps, ...(own.mac === undefined && { mac: undefined }) });
-    texts.set(key, pieces);
+): (query: Pick<ScriptQuery, "asked" | "path">, owner: ScriptOwner) => ScriptForm {
+  const texts = new Map<string, ReturnType<typeof textsOf>>();
+  const textsOf = (shared: Shared, hasMac: boolean) => {
+    const text = scriptText(shared, { ...gaps, ...(!hasMac && { mac: undefined }) });
+    return { ofBoot: piecesOf(text), ofNoBoot: piecesOf(text.replace(ofBoot, "")) };
+  };
+  return ({ asked, path = scriptPaths[0] }, { node, entry }) => {
+    const own = ownOf({ asked, node, entry });
+    const key = `${path} ${own.mac === undefined} ${node === undefined ? "" : `of ${node.kernelParameters}`}`;
+    const made = texts.get(key) ?? textsOf({ ...same, node, path }, own.mac !== undefined);
+    texts.set(key, made);
     return ({ door, retry, bootId, token }) =>
-      fill(bootId === undefined ? pieces.ofNoBoot : pieces.ofBoot, {
+      fill(bootId === undefined ? made.ofNoBoot : made.ofBoot, {
         ...own,
         ...{ url: doorUrl(door), bootId, next: String(retry + 1), seed: seedOf(token) },
       });
   };
 }
 
-/** Texts and gaps in turn. */
+/** The texts, and what comes behind each but the last. */
 interface Pieces {
-  readonly ofBoot: readonly string[];
-  readonly ofNoBoot: readonly string[];
+  readonly texts: readonly string[];
+  readonly gaps: readonly (keyof Own)[];
 }
 
-function piecesOf(shared: Shared, own: Own): Pieces {
-  const text = scriptText(shared, own);
+function piecesOf(text: string): Pieces {
+  const names = new Map(Object.entries(gaps).map(([name, gap]) => [gap, name as keyof Own]));
   // oxlint-disable-next-line no-control-regex -- these are the gaps
-  const [gap, ofNoBoot] = [/([\u0001-\u0008\u000b])/, text.replace(ofBoot, "")];
-  return { ofBoot: text.split(gap), ofNoBoot: ofNoBoot.split(gap) };
+  const parts = text.split(/([\u0001-\u0008\u000b])/);
+  return {
+    texts: parts.filter((_, index) => index % 2 === 0),
+    gaps: parts.flatMap((part) => names.get(part) ?? []),
+  };
 }
 
-function fill(pieces: readonly string[], own: Own): string {
+function fill({ texts, gaps: behind }: Pieces, own: Own): string {
   let text = "";
-  for (const piece of pieces) {
-    const gap = ofGap.get(piece);
-    text += gap === undefined ? piece : (own[gap] ?? "");
-  }
-  return text;
+  for (const [index, gap] of behind.entries()) text += `${texts[index]}${own[gap] ?? ""}`;
+  return `${text}${texts.at(-1)}`;
 }
 
 /** What `?json=1` gives instead of a script: the same links and parameters. */

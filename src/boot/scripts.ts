@@ -6,8 +6,16 @@ import { openNodeFinder } from "../node/index.ts";
 import { openBootFiles } from "./files.ts";
 import type { FindImage } from "./links.ts";
 import { openBootLoads, type BootLoad } from "./loads.ts";
-import { resolveBoot, type BootQuery, type Resolution } from "./resolve.ts";
-import { archScript, bootJson, usualRetryDelay, waitScript, type ScriptForm, type ScriptPath } from "./script.ts";
+import { nameOf, resolveBoot, type BootQuery, type Resolution, type ResolveStores } from "./resolve.ts";
+import {
+  archScript,
+  bootJson,
+  usualRetryDelay,
+  waitScript,
+  type ScriptForm,
+  type ScriptOwner,
+  type ScriptPath,
+} from "./script.ts";
 import { openBootEntries } from "./store.ts";
 
 /** Whose script is asked for, and by which path: requests that are equal in this get the same one. */
@@ -42,16 +50,34 @@ export interface BootScripts {
   find(ask: ScriptAsk): Promise<FoundScript>;
   /** For many who ask at the same time: the database is read together for all of them. */
   findAll(asks: readonly ScriptAsk[]): (FoundScript | Promise<FoundScript>)[];
+  /**
+   * Works out the scripts of the next nodes before they are asked for, at most `count` behind `after`. Returns the last
+   * one; undefined when there are no more, or enough are kept.
+   */
+  prepare(after: string, count: number): string | undefined;
+  /** Another number when something has changed of which scripts are made. */
+  revision(): number;
   /** The same as JSON, for who looks at it. Throws `not_found` when there is nothing to boot. */
   json(ask: ScriptAsk, door: string): Promise<object>;
   /** What a node gets and why, with what stands in the way. */
   explain(query: BootQuery): Promise<Resolution>;
 }
 
-/** Some 0.4 KiB each. When more are asked for, it begins anew; moving what is used to the end takes longer. */
+/** Some 0.5 KiB each. When more are asked for, it begins anew; moving what is used to the end takes longer. */
 const maxKept = 60_000;
+/** Scripts that are worked out before they are asked for leave room for those of others who ask. */
+const maxPrepared = 50_000;
 /** Some 2 KiB each: what is booted, which most nodes have in common with others. */
 const maxLoads = 20_000;
+
+/** What somebody boots, in whatever way it asks. */
+interface Answer {
+  readonly because: string;
+  readonly asksArch: boolean;
+  readonly owner: ScriptOwner;
+  /** Undefined when there is nothing to boot. */
+  readonly load: BootLoad | undefined;
+}
 
 export function openBootScripts(
   { db, findImage }: { readonly db: Database; readonly findImage: FindImage },
@@ -61,39 +87,35 @@ export function openBootScripts(
   const files = openBootFiles(db);
   const readRevision = openRevision(db);
   let revision = -1;
-  let kept = new Map<string, FoundScript>();
+  let kept = openKept();
   let loads = openBootLoads({ files, findImage, retryDelay });
   const forgetOld = () => {
     const now = readRevision();
-    if (now === revision && kept.size < maxKept && loads.size() < maxLoads) return;
+    if (now === revision && kept.size() < maxKept && loads.size() < maxLoads) return;
     revision = now;
-    kept = new Map();
+    kept = openKept();
     loads = openBootLoads({ files, findImage, retryDelay });
   };
 
-  const scriptOf = (ask: ScriptAsk, found: Resolution, load: BootLoad | undefined): FoundScript => {
-    const { node, entry, unknown, asksArch } = found;
-    const because = whyWith(found, load);
-    if (entry === undefined || load?.nothing !== undefined)
-      return asksArch ? askArch(ask, because) : nothingFor({ ...ask, retryDelay }, because);
-    const { target, form } = load as BootLoad;
-    const known = unknown ? undefined : node;
-    return { kind: "boot", because, xname: known?.xname, target, print: form({ ...ask, node: known, entry }) };
+  /** @param nodes where it is looked up, unless it is known already */
+  const workOut = (asked: BootQuery, nodes: ResolveStores["nodes"] = stores.nodes): Answer | Promise<Answer> => {
+    const found = resolveBoot({ ...stores, nodes }, asked, blockedRoles);
+    const into = kept;
+    const keep = (load: BootLoad | undefined) => {
+      const answer = answerOf(found, load);
+      into.keep(asked, found, answer);
+      return answer;
+    };
+    const load = found.entry && loads.of(found.entry);
+    return load instanceof Promise ? load.then(keep) : keep(load);
+  };
+  const scriptFor = (ask: ScriptAsk, { because, asksArch, owner, load }: Answer): FoundScript => {
+    if (load === undefined) return asksArch ? askArch(ask, because) : nothingFor({ ...ask, retryDelay }, because);
+    return { kind: "boot", because, xname: owner.node?.xname, target: load.target, print: load.form(ask, owner) };
   };
   const find = (ask: ScriptAsk): FoundScript | Promise<FoundScript> => {
-    const key = keyOf(ask);
-    const known = kept.get(key);
-    if (known !== undefined) return known;
-    const into = kept;
-    const keep = (found: FoundScript) => {
-      into.set(key, found);
-      return found;
-    };
-    const found = resolveBoot(stores, ask.asked, blockedRoles);
-    const load = found.entry && loads.of(found.entry);
-    return load instanceof Promise
-      ? load.then((ready) => keep(scriptOf(ask, found, ready)))
-      : keep(scriptOf(ask, found, load));
+    const answer = kept.find(ask.asked) ?? workOut(ask.asked);
+    return answer instanceof Promise ? answer.then((ready) => scriptFor(ask, ready)) : scriptFor(ask, answer);
   };
   const findAll: BootScripts["findAll"] = (asks) =>
     readTogether(db, () => {
@@ -106,6 +128,19 @@ export function openBootScripts(
           return Promise.reject(error);
         }
       });
+    });
+  const prepare: BootScripts["prepare"] = (after, count) =>
+    readTogether(db, () => {
+      forgetOld();
+      const nodes = stores.nodes.after(after, count);
+      for (const node of nodes) {
+        for (const asked of [{ name: node.xname }, ...node.interfaces.map(({ mac }) => ({ mac }))]) {
+          // What cannot be worked out is told to who asks.
+          if (kept.find(asked) === undefined)
+            Promise.resolve(workOut(asked, { find: () => node })).catch(() => undefined);
+        }
+      }
+      return kept.size() < maxPrepared ? nodes.at(-1)?.xname : undefined;
     });
   const explain = async (query: BootQuery) => {
     forgetOld();
@@ -128,6 +163,17 @@ export function openBootScripts(
     },
     find: async (ask) => findAll([ask])[0] as FoundScript | Promise<FoundScript>,
     findAll,
+    prepare,
+    revision: readRevision,
+  };
+}
+
+function answerOf(found: Resolution, load: BootLoad | undefined): Answer {
+  const { node, entry, unknown, asksArch } = found;
+  return {
+    ...{ because: whyWith(found, load), asksArch },
+    owner: { node: unknown ? undefined : node, entry: { referralToken: entry?.referralToken ?? "" } },
+    load: load?.nothing === undefined ? load : undefined,
   };
 }
 
@@ -135,9 +181,20 @@ function whyWith({ because }: Resolution, load: BootLoad | undefined): string {
   return load?.nothing === undefined ? because : `${because}, but ${load.nothing}`;
 }
 
-/** As JSON, so that no name can be made up that gives another's key. */
-function keyOf({ asked: { mac, name, nid, arch }, path }: ScriptAsk): string {
-  return JSON.stringify([path, mac, name, nid, arch]);
+/** Answers by the name that is asked with, and by the architecture where it matters. */
+function openKept() {
+  const byName = new Map<string, Answer>();
+  const byArch = new Map<string, Answer>();
+  // As JSON, so that no name can be made up that gives another's key.
+  const keyOf = (asked: BootQuery) => JSON.stringify([nameOf(asked), asked.arch]);
+  return {
+    size: () => byName.size + byArch.size,
+    find: (asked: BootQuery) => byName.get(nameOf(asked)) ?? (byArch.size > 0 ? byArch.get(keyOf(asked)) : undefined),
+    keep: (asked: BootQuery, { node, entry, unknown }: Resolution, answer: Answer) => {
+      if (node?.enabled === true && entry !== undefined && !unknown) byName.set(nameOf(asked), answer);
+      else byArch.set(keyOf(asked), answer);
+    },
+  };
 }
 
 const noTarget = { imageId: undefined, expectedBuildId: undefined };

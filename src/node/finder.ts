@@ -10,6 +10,8 @@ export type NamedNode = Pick<Node, "xname" | "nid" | "alias" | "role" | "enabled
 export interface NodeFinder {
   /** By the same names as `NodeStore.find`. */
   find(name: string): NamedNode | undefined;
+  /** The next ones by xname, at most so many. */
+  after(xname: string, count: number): NamedNode[];
   /** All that one of these names means. */
   among(names: { xnames: readonly string[]; nids: readonly number[]; macs: readonly string[] }): NamedNode[];
 }
@@ -38,6 +40,7 @@ export function openNodeFinder(db: Database): NodeFinder {
     nid: prepareRead<Row>(db, `${select} nid = ?`),
     mac: prepareRead<Row>(db, `${select} node.xname = (${ownerOf} = ?)`),
   };
+  const after = prepareRead<Row>(db, `${select} node.xname > ? order by node.xname limit ?`);
   const among = prepareRead<Row>(
     db,
     `${select} node.xname in (
@@ -50,6 +53,7 @@ export function openNodeFinder(db: Database): NodeFinder {
       const { kind, value } = nameKind(name);
       return by[kind](value).map(toNode)[0];
     },
+    after: (xname, count) => after(xname, count).map(toNode),
     among: ({ xnames, nids, macs }) =>
       among(JSON.stringify(xnames), JSON.stringify(nids), JSON.stringify(macs)).map(toNode),
   };

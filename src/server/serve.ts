@@ -7,6 +7,7 @@ import { openGitLogin } from "../access/index.ts";
 import { openAdminDoor, type AdminParts } from "../api/admin.ts";
 import { registerNodeSide } from "../api/node-side.ts";
 import { failureAnswers } from "../api/problem.ts";
+import { prepareScripts } from "../boot/index.ts";
 import { openServedRepositories } from "../configuration/index.ts";
 import { nodeKey } from "../configuration/index.ts";
 import { clock } from "../lib/clock.ts";
@@ -122,6 +123,7 @@ export async function serve(config: Config, options: ServeOptions, until: AbortS
       carryRunsOn(house, signal),
       carryConfigurationOn(house, signal),
       carryImageJobsOn(house, signal),
+      prepareScripts(house.scripts, signal),
       tcpDoor && tls?.keepCurrent(tcpDoor.server, signal),
     ]);
   } finally {

@@ -36,13 +36,18 @@ export function answerScriptsFirst(server: Server, parts: ScriptExpressParts): v
     // What is refused has begun no boot. After anything else one may have begun, and the route would begin another.
     const failed = (error: unknown, one: Waiting) =>
       error instanceof NetkilnError ? byRoutes(one) : answerFailure(error, one);
+    const answerWith = (found: FoundScript, one: Waiting) =>
+      void answer(parts, found, one).catch((error: unknown) => failed(error, one));
     try {
       const scripts = parts.scripts.findAll(now.map(({ asked }) => asked.ask));
       for (const [index, one] of now.entries()) {
-        Promise.resolve(scripts[index] as Found).then(
-          (found) => answer(parts, found, one).catch((error: unknown) => failed(error, one)),
-          () => byRoutes(one),
-        );
+        const found = scripts[index] as Found;
+        if (!(found instanceof Promise)) answerWith(found, one);
+        else
+          found.then(
+            (ready) => answerWith(ready, one),
+            () => byRoutes(one),
+          );
       }
     } catch {
       // The database cannot be read.
@@ -60,10 +65,14 @@ export function answerScriptsFirst(server: Server, parts: ScriptExpressParts): v
 
 type Found = FoundScript | Promise<FoundScript>;
 
-async function answer(parts: ScriptExpressParts, found: Found, { asked, request, response }: Waiting): Promise<void> {
+async function answer(
+  parts: ScriptExpressParts,
+  found: FoundScript,
+  { asked, request, response }: Waiting,
+): Promise<void> {
   const { host = "" } = request.headers;
   const fetch = { door: host, retry: asked.retry, address: request.socket.remoteAddress };
-  const text = await bootingScript(parts, await found, fetch);
+  const text = await bootingScript(parts, found, fetch);
   // As fastify sends it.
   response.writeHead(200, {
     "content-type": "text/plain",
