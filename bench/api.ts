@@ -32,7 +32,7 @@ export async function bench(): Promise<void> {
     const lists = await measureLists(api);
     const filters = await measureFilters(api);
     const bulk = await measureBulk(api);
-    const scripts = await measureScripts(server, scriptNodes);
+    const scripts = await measureScripts(server, { ...scriptNodes, change: () => putRoles(api) });
     const memory = peakMiB(server.pid);
     const line = {
       bench: "api",
@@ -126,16 +126,20 @@ async function fill(api: Api): Promise<void> {
       params: `console=ttyS0,115200 ip=dhcp root=live:http://127.0.0.1/images/${n}/rootfs rd.number=${n}`,
     }),
   );
+  await putRoles(api);
+  // CFS takes its components over from the inventory by and by.
+  const last = `/apis/cfs/v3/components/${xnames.at(-1)}`;
+  await waitUntil(120, () => api.send("GET", last).then(Boolean, () => false));
+  console.log(`filled over HTTP in ${round((performance.now() - began) / 1000)} s: ${JSON.stringify(sizes)}`);
+}
+
+async function putRoles(api: Api): Promise<void> {
   await api.send("PUT", `${bss}/bootparameters`, {
     hosts: ["Compute", "Application"],
     kernel: "http://127.0.0.1/images/role/kernel",
     initrd: "http://127.0.0.1/images/role/initrd",
     params: "console=ttyS0,115200 ip=dhcp root=live:http://127.0.0.1/images/role/rootfs",
   });
-  // CFS takes its components over from the inventory by and by.
-  const last = `/apis/cfs/v3/components/${xnames.at(-1)}`;
-  await waitUntil(120, () => api.send("GET", last).then(Boolean, () => false));
-  console.log(`filled over HTTP in ${round((performance.now() - began) / 1000)} s: ${JSON.stringify(sizes)}`);
 }
 
 async function inTurns(count: number, atOnce: number, work: (n: number) => Promise<unknown>): Promise<void> {

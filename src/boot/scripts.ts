@@ -2,7 +2,7 @@ import { clock } from "../lib/clock.ts";
 import { readTogether, type Database } from "../lib/db.ts";
 import { NetkilnError } from "../lib/errors.ts";
 import { openRevision } from "../lib/revision.ts";
-import { openNodeFinder } from "../node/index.ts";
+import { openNodeFinder, type NamedNode } from "../node/index.ts";
 import { openBootFiles } from "./files.ts";
 import type { FindImage } from "./links.ts";
 import { openBootLoads, type BootLoad } from "./loads.ts";
@@ -65,8 +65,8 @@ export interface BootScripts {
 
 /** Some 0.5 KiB each. When more are asked for, it begins anew; moving what is used to the end takes longer. */
 const maxKept = 60_000;
-/** Scripts that are worked out before they are asked for leave room for those of others who ask. */
-const maxPrepared = 50_000;
+/** What is worked out before it is asked for stays in memory, whether it is asked for or not. */
+const maxPrepared = 20_000;
 /** Some 2 KiB each: what is booted, which most nodes have in common with others. */
 const maxLoads = 20_000;
 
@@ -77,6 +77,8 @@ interface Answer {
   readonly owner: ScriptOwner;
   /** Undefined when there is nothing to boot. */
   readonly load: BootLoad | undefined;
+  /** The last script that was made of it: a node asks in the same form each time. */
+  made?: { readonly ask: ScriptAsk; readonly script: FoundScript };
 }
 
 export function openBootScripts(
@@ -109,7 +111,12 @@ export function openBootScripts(
     const load = found.entry && loads.of(found.entry);
     return load instanceof Promise ? load.then(keep) : keep(load);
   };
-  const scriptFor = (ask: ScriptAsk, { because, asksArch, owner, load }: Answer): FoundScript => {
+  const scriptFor = (ask: ScriptAsk, answer: Answer): FoundScript => {
+    if (answer.made === undefined || !isSameForm(answer.made.ask, ask))
+      answer.made = { ask, script: make(ask, answer) };
+    return answer.made.script;
+  };
+  const make = (ask: ScriptAsk, { because, asksArch, owner, load }: Answer): FoundScript => {
     if (load === undefined) return asksArch ? askArch(ask, because) : nothingFor({ ...ask, retryDelay }, because);
     return { kind: "boot", because, xname: owner.node?.xname, target: load.target, print: load.form(ask, owner) };
   };
@@ -129,15 +136,22 @@ export function openBootScripts(
         }
       });
     });
+  const prepareOne = (asked: BootQuery, node: NamedNode) => {
+    const made = async () => {
+      const { load, owner } = await workOut(asked, { find: () => node });
+      // So the text is there that it has in common with others.
+      load?.form({ asked }, owner);
+    };
+    // What cannot be worked out is told to who asks.
+    made().catch(() => undefined);
+  };
   const prepare: BootScripts["prepare"] = (after, count) =>
     readTogether(db, () => {
       forgetOld();
       const nodes = stores.nodes.after(after, count);
       for (const node of nodes) {
         for (const asked of [{ name: node.xname }, ...node.interfaces.map(({ mac }) => ({ mac }))]) {
-          // What cannot be worked out is told to who asks.
-          if (kept.find(asked) === undefined)
-            Promise.resolve(workOut(asked, { find: () => node })).catch(() => undefined);
+          if (kept.find(asked) === undefined) prepareOne(asked, node);
         }
       }
       return kept.size() < maxPrepared ? nodes.at(-1)?.xname : undefined;
@@ -168,13 +182,25 @@ export function openBootScripts(
   };
 }
 
+function isSameForm({ asked, path }: ScriptAsk, other: ScriptAsk): boolean {
+  const { mac, name, nid, arch } = other.asked;
+  return path === other.path && asked.name === name && asked.mac === mac && asked.nid === nid && asked.arch === arch;
+}
+
 function answerOf(found: Resolution, load: BootLoad | undefined): Answer {
-  const { node, entry, unknown, asksArch } = found;
+  const { entry, unknown, asksArch } = found;
   return {
     ...{ because: whyWith(found, load), asksArch },
-    owner: { node: unknown ? undefined : node, entry: { referralToken: entry?.referralToken ?? "" } },
+    owner: { node: unknown ? undefined : partOf(found.node), entry: { referralToken: entry?.referralToken ?? "" } },
     load: load?.nothing === undefined ? load : undefined,
   };
+}
+
+/** What goes into scripts: thousands are kept. */
+function partOf(node: NamedNode | undefined): ScriptOwner["node"] {
+  if (node === undefined) return undefined;
+  const { xname, nid, kernelParameters, interfaces } = node;
+  return { xname, nid, kernelParameters, interfaces };
 }
 
 function whyWith({ because }: Resolution, load: BootLoad | undefined): string {
