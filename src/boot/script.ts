@@ -171,7 +171,8 @@ export function openScriptForms(
   const texts = new Map<string, ReturnType<typeof textsOf>>();
   const textsOf = (shared: Shared, hasMac: boolean) => {
     const text = scriptText(shared, { ...gaps, ...(!hasMac && { mac: undefined }) });
-    return { ofBoot: piecesOf(text), ofNoBoot: piecesOf(text.replace(ofBoot, "")) };
+    // Few look at scripts of no boot, so their pieces are not kept.
+    return { ofBoot: piecesOf(text), ofNoBoot: () => piecesOf(text.replace(ofBoot, "")) };
   };
   return ({ asked, path = scriptPaths[0] }, { node, entry }) => {
     const own = ownOf({ asked, node, entry });
@@ -179,7 +180,7 @@ export function openScriptForms(
     const made = texts.get(key) ?? textsOf({ ...same, node, path }, own.mac !== undefined);
     texts.set(key, made);
     return ({ door, retry, bootId, token }) =>
-      fill(bootId === undefined ? made.ofNoBoot : made.ofBoot, {
+      fill(bootId === undefined ? made.ofNoBoot() : made.ofBoot, {
         ...own,
         ...{ url: doorUrl(door), bootId, next: String(retry + 1), seed: seedOf(token) },
       });

@@ -154,7 +154,8 @@ export function openBootScripts(
           if (kept.find(asked) === undefined) prepareOne(asked, node);
         }
       }
-      return kept.size() < maxPrepared ? nodes.at(-1)?.xname : undefined;
+      const isRoom = kept.size() < maxPrepared && loads.size() < maxLoads / 2;
+      return isRoom ? nodes.at(-1)?.xname : undefined;
     });
   const explain = async (query: BootQuery) => {
     forgetOld();
