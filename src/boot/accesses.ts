@@ -42,9 +42,10 @@ export function openAccessLog(database: Database): AccessLog {
       if (epochs.size === 0) continue;
       const rows = JSON.stringify(Object.fromEntries(epochs));
       epochs.clear();
+      // In their order, as nodes ask in none, and each would look for its place anew.
       await sql`
         insert into boot_access (name, endpoint, last_epoch)
-        select key, ${endpoint}, value from json_each(${rows}) where true
+        select key, ${endpoint}, value from json_each(${rows}) where true order by key
         on conflict do update set last_epoch = max(last_epoch, excluded.last_epoch)`.execute(db);
     }
   };
