@@ -11,8 +11,8 @@ const atOnce = 100;
 const restMs = 5;
 
 /**
- * Has the scripts of all nodes worked out before they ask, each time that something has changed of which scripts are
- * made: after a change the nodes are booted, and all at once. Until the signal.
+ * Has the scripts of nodes worked out before they ask, of as many as are kept, each time that something has changed of
+ * which scripts are made: after a change the nodes are booted, and all at once. Until the signal.
  */
 export async function prepareScripts(scripts: Preparing, signal: AbortSignal): Promise<void> {
   let [seen, prepared] = [-1, -1];
