@@ -89,6 +89,13 @@ export async function openHouse(change: { power?: (power: PowerDriver) => Partia
     const component = await parts.sessions.getComponent(xname);
     return component?.status;
   };
+  /** A session boots the first node, which then runs what it was to run. */
+  const bootUp = async () => {
+    await begin({ limit: one });
+    await step();
+    await report(one, "build-1");
+    await step();
+  };
   const session = async (name = "s") => {
     const found = await parts.sessions.getSession(name);
     assert.ok(found);
@@ -100,5 +107,5 @@ export async function openHouse(change: { power?: (power: PowerDriver) => Partia
     return parts.power.status(node);
   };
   const bos = { components: openBootComponents(db), options: openBootOptions(db) };
-  return { parts, locks, ...bos, begin, report, step, session, powerOf };
+  return { parts, locks, ...bos, begin, report, step, bootUp, session, powerOf };
 }

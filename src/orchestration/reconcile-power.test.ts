@@ -171,10 +171,7 @@ test("a node whose work is ended before the driver's turn comes is not switched 
 
 test("a node that is taken before the driver's turn comes is not switched off for whom it was taken from", async () => {
   const house = await openBusyHouse();
-  await house.begin({ limit: one });
-  await house.step();
-  await house.report(one, "build-1");
-  await house.step();
+  await house.bootUp();
   await house.begin({ name: "down", operation: "shutdown", limit: one });
   house.meddling.now = () => house.components.change(new Map([[one, { active: false }]]));
   await house.step();
@@ -236,10 +233,7 @@ test("a node that went off since it was seen to run the image is not taken for b
       },
     }),
   });
-  await house.begin({ limit: one });
-  await house.step();
-  await house.report(one, "build-1");
-  await house.step();
+  await house.bootUp();
   const node = await house.parts.nodes.get(one);
   assert.ok(node);
   await house.parts.power.off(node, "forced");
@@ -289,10 +283,7 @@ test("a driver that cannot switch a node on fails it with the driver's words", a
 
 test("a node that is locked after the session began is not switched", async () => {
   const house = await openHouse();
-  await house.begin({ limit: one });
-  await house.step();
-  await house.report(one, "build-1");
-  await house.step();
+  await house.bootUp();
   await house.begin({ name: "anew", limit: one, operation: "reboot" });
   // Set up by a server that stops before it acts.
   const { sessions } = house.parts;
@@ -323,10 +314,7 @@ test("a node that somebody reserved is waited for, not switched", async () => {
 
 test("a node that stays reserved by somebody else fails in the end, and keeps its power", async () => {
   const house = await openHouse();
-  await house.begin({ limit: one });
-  await house.step();
-  await house.report(one, "build-1");
-  await house.step();
+  await house.bootUp();
   await house.locks.reserve({ xnames: [one] }, 15, "rigid");
   await house.begin({ name: "down", operation: "shutdown", limit: one });
   await house.step();

@@ -48,10 +48,7 @@ test("somebody else's fetch of a boot script does not hide that the node is up",
 
 test("somebody else's fetch of a boot script makes a node that is up not boot again", async () => {
   const house = await openHouse();
-  await house.begin({ limit: one });
-  await house.step();
-  await house.report(one, "build-1");
-  await house.step();
+  await house.bootUp();
   const target = { imageId: "img-1", expectedBuildId: "build-1" };
   await house.parts.boots.forScript(one, { retry: 0, target });
   await house.begin({ name: "again", limit: one });
@@ -99,10 +96,7 @@ test("work ends also when its session was removed meanwhile", async () => {
 
 test("a node that already runs the image is left alone by boot, and not by reboot", async () => {
   const house = await openHouse();
-  await house.begin({ limit: one });
-  await house.step();
-  await house.report(one, "build-1");
-  await house.step();
+  await house.bootUp();
   const before = await house.parts.boots.latest(one);
 
   await house.begin({ name: "again", limit: one });
@@ -138,10 +132,7 @@ test("a node that does not say its build is not taken for booted", async () => {
 
 test("a ready report of an earlier boot does not count", async () => {
   const house = await openHouse();
-  await house.begin({ limit: one });
-  await house.step();
-  await house.report(one, "build-1");
-  await house.step();
+  await house.bootUp();
   await house.begin({ name: "anew", limit: one, operation: "reboot" });
   await house.step();
   assert.equal(await house.step(), "power_on_called");
