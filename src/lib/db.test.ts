@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { openDatabase, sql, watchChanges, type Database } from "./db.ts";
+import { migrate, openDatabase, sql, watchChanges, type Database } from "./db.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "netkiln-db-"));
 after(() => rm(folder, { recursive: true }));
@@ -44,5 +44,24 @@ test("so it is with a database in memory, and an end can be put to it", async ()
   const waiting = changes.next(long, stop.signal);
   stop.abort();
   await waiting;
+  await db.destroy();
+});
+
+test("migrations that are cut short leave the schema of before, and can be run again", async () => {
+  const db = openDatabase(join(folder, "cut.db"));
+  const first = { "0001-thing": { up: async (trx: Database) => void (await withTable(trx)) } };
+  await migrate(db, first);
+  const change = async (trx: Database) => {
+    await sql`alter table thing add column size integer`.execute(trx);
+  };
+  const cut = async (trx: Database) => {
+    await change(trx);
+    throw new Error("cut short");
+  };
+  const second = (up: (trx: Database) => Promise<void>) => ({ ...first, "0002-size": { up } });
+  await assert.rejects(migrate(db, second(cut)), { code: "internal" });
+  await assert.rejects(sql`select size from thing`.execute(db), /no such column/);
+  await migrate(db, second(change));
+  await sql`select size from thing`.execute(db);
   await db.destroy();
 });

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { Kysely, SqliteDialect } from "kysely";
+import { Kysely, SqliteAdapter, SqliteDialect } from "kysely";
 import { Migrator, type Migration } from "kysely/migration";
 import { clock } from "./clock.ts";
 import { NetkilnError } from "./errors.ts";
@@ -35,7 +35,7 @@ export function openDatabase(file: string): Database {
     reading?.close();
     database.close();
   };
-  const db: Database = new Kysely({ dialect: new SqliteDialect({ database: adapt(database, closeAll) }) });
+  const db: Database = new Kysely({ dialect: new Dialect({ database: adapt(database, closeAll) }) });
   connections.set(db, {
     writing: database,
     reading: () => {
@@ -46,6 +46,20 @@ export function openDatabase(file: string): Database {
     },
   });
   return db;
+}
+
+/**
+ * Tables are made and changed in transactions like all else (https://sqlite.org/transactional.html). Kysely does not
+ * count on that, and would let a migration that is cut short stand half done, which none could go on from.
+ */
+class Dialect extends SqliteDialect {
+  override createAdapter(): SqliteAdapter {
+    return new (class extends SqliteAdapter {
+      override get supportsTransactionalDdl() {
+        return true;
+      }
+    })();
+  }
 }
 
 interface Connections {
@@ -171,7 +185,10 @@ function adapt(database: DatabaseSync, close: () => void) {
   };
 }
 
-/** Brings the schema up to date; the domains' migrations are merged by name, so names start with a number. */
+/**
+ * Brings the schema up to date, wholly or not at all; the domains' migrations are merged by name, so names start with a
+ * number.
+ */
 export async function migrate(db: Database, migrations: Record<string, Migration>): Promise<void> {
   const migrator = new Migrator({
     db,

@@ -20,7 +20,8 @@ export async function fileBoots(database: Database): Promise<void> {
   await database.transaction().execute(async (trx) => {
     await sql`insert or ignore into boot_of_node
       select xname, number from boot where number > (select upto from boot_filed) order by xname, number`.execute(trx);
-    await sql`update boot_filed set upto = max(upto, (select coalesce(max(number), 0) from boot))`.execute(trx);
+    await sql`update boot_filed set upto = newest.number
+      from (select coalesce(max(number), 0) as number from boot) as newest where upto < newest.number`.execute(trx);
   });
 }
 
