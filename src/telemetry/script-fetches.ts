@@ -102,7 +102,7 @@ export function openScriptFetches(
     });
 }
 
-/** No more go together, so that the first of them does not wait for ever. */
+/** With so many nobody waits for more, so that the first of them does not wait for ever. */
 const mostTogether = 1000;
 
 /** Waits for turns of the event loop as long as each brings more: what is written for a few costs as much as for many. */
