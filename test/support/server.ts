@@ -63,9 +63,17 @@ export interface ServerOptions {
   readonly within?: number;
 }
 
-/** A folder with a short path, as a unix socket's address holds only 107 bytes, and not on a tmpfs. */
+const folders = new Set<string>();
+process.on("exit", () => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+
+/**
+ * A folder with a short path, as a unix socket's address holds only 107 bytes, and not on a tmpfs. It is gone with this
+ * process at the latest.
+ */
 export async function makeFolder(): Promise<string> {
-  return mkdtemp("/var/tmp/nk-");
+  const folder = await mkdtemp("/var/tmp/nk-");
+  folders.add(folder);
+  return folder;
 }
 
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
