@@ -36,28 +36,42 @@ export function openAccessLog(database: Database): AccessLog {
   const noted = new Map(accessEndpoints.map((endpoint) => [endpoint, new Map<string, number>()]));
   let flushing = false;
 
+  const write = (endpoint: AccessEndpoint, rows: string) =>
+    // In their order, as nodes ask in none, and each would look for its place anew.
+    sql`
+      insert into boot_access (name, endpoint, last_epoch)
+      select key, ${endpoint}, value from json_each(${rows}) where true order by key
+      on conflict do update set last_epoch = max(last_epoch, excluded.last_epoch)`.execute(db);
+  /** After a failed write; what was noted since is later. */
+  const restore = (endpoint: AccessEndpoint, rows: string) => {
+    const [later, earlier] = [noted.get(endpoint), JSON.parse(rows) as Record<string, number>];
+    for (const [name, at] of Object.entries(earlier)) if (later?.has(name) === false) later.set(name, at);
+    flushLater();
+  };
   const flush = async () => {
     flushing = false;
     for (const [endpoint, epochs] of noted) {
       if (epochs.size === 0) continue;
       const rows = JSON.stringify(Object.fromEntries(epochs));
       epochs.clear();
-      // In their order, as nodes ask in none, and each would look for its place anew.
-      await sql`
-        insert into boot_access (name, endpoint, last_epoch)
-        select key, ${endpoint}, value from json_each(${rows}) where true order by key
-        on conflict do update set last_epoch = max(last_epoch, excluded.last_epoch)`.execute(db);
+      try {
+        await write(endpoint, rows);
+      } catch (error) {
+        restore(endpoint, rows);
+        throw error;
+      }
     }
   };
   const flushLater = () => {
-    const write = () => void flush().catch((error: unknown) => log.error({ error }, "accesses were not recorded"));
-    setTimeout(write, delayMs).unref();
+    if (flushing) return;
+    flushing = true;
+    const flushNow = () => void flush().catch((error: unknown) => log.error({ error }, "accesses were not recorded"));
+    setTimeout(flushNow, delayMs).unref();
   };
 
   return {
     note: (name, endpoint) => {
-      if (!flushing) flushLater();
-      flushing = true;
+      flushLater();
       noted.get(endpoint)?.set(name, Math.floor(clock.now().getTime() / 1000));
     },
     list: async ({ name, endpoint }, { after, limit }) => {
