@@ -22,10 +22,10 @@ export function answerProblems(app: FastifyInstance): void {
   app.addHook("preParsing", async ({ headers, routeOptions }) => {
     if (Number(headers["content-length"] ?? 0) > routeOptions.bodyLimit) throw new errors.FST_ERR_CTP_BODY_TOO_LARGE();
   });
-  // fastify closes the connection here, and a client that is still sending would see that instead of the answer; what it
-  // sends is read and thrown away without this.
-  app.addHook("onSend", async (_request, reply) => {
+  app.addHook("onSend", async ({ raw }, reply) => {
+    // Of fastify: "close".
     if (reply.statusCode === 413) reply.removeHeader("connection");
+    closeAfterwards(raw, reply.raw);
   });
   app.addHook("onResponse", async ({ raw }) => stopReading(raw));
   app.setNotFoundHandler(async (request, reply) => {
@@ -49,16 +49,30 @@ export function unexpected(): NetkilnError {
 const lingerMs = 5000;
 /** Connections on which an answer went out before all of the request had come. */
 const answeredEarly = new WeakSet<Socket>();
+/** Connections whose clients want them closed once all of the request has come. */
+const closedAfterwards = new WeakSet<Socket>();
+
+/**
+ * For an answer that goes out before all of the request has come. Who asks for the connection to be closed, but is still
+ * sending, would see that it is closed instead of the answer: what it sends is read and thrown away first.
+ */
+function closeAfterwards(request: IncomingMessage, response: ServerResponse): void {
+  if (request.complete !== false || response.shouldKeepAlive) return;
+  response.shouldKeepAlive = true;
+  closedAfterwards.add(request.socket);
+}
 
 function stopReading(request: IncomingMessage): void {
-  // Undefined in what app.inject plays, which has no connection.
-  if (request.complete !== false || request.destroyed) return;
   const { socket } = request;
+  const close = () => closedAfterwards.has(socket) && socket.destroySoon();
+  // Undefined in what app.inject plays, which has no connection.
+  if (request.complete !== false || request.destroyed) return void close();
   answeredEarly.add(socket);
   const timer = setTimeout(() => request.complete || socket.destroy(), lingerMs).unref();
   request.once("end", () => {
     clearTimeout(timer);
     answeredEarly.delete(socket);
+    close();
   });
 }
 
@@ -76,6 +90,7 @@ function answerBadUrl(error: FastifyError, request: FastifyRequest, reply: Fasti
   const what = badUrls[error.code] ?? `cannot be served: ${error.message}`;
   const detail = `the path of ${request.method} ${request.raw.url?.split("?")[0]?.slice(0, 100)} ${what}`;
   // No hooks are run here.
+  closeAfterwards(request.raw, reply.raw);
   reply.raw.once("finish", () => stopReading(request.raw));
   void reply.code(status).type(problemType).send({ type: "about:blank", title, status, detail });
 }

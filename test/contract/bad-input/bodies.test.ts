@@ -251,6 +251,23 @@ test("an answer still comes to whoever sends all of it first", async () => {
   assertProblem(answer, 413, "20 MiB");
 });
 
+test("also to one that asks for the connection to be closed, which it then is", async () => {
+  const socket = connect({ port: Number(served.admin.port), host: served.admin.hostname, allowHalfOpen: true });
+  const authorization = `Bearer ${served.token}`;
+  const size = 20 << 20;
+  socket.write(
+    `POST /apis/ims/v3/images HTTP/1.1\r\nhost: a\r\nauthorization: ${authorization}\r\nconnection: close\r\n` +
+      `content-length: ${size}\r\n\r\n`,
+  );
+  const sent = new Promise((resolve, reject) => socket.once("finish", resolve).once("error", reject));
+  socket.end(Buffer.alloc(size, " "));
+  await sent;
+  let answer = "";
+  socket.setEncoding("utf8").on("data", (part: string) => (answer += part));
+  await new Promise((resolve) => socket.once("close", resolve));
+  assert.match(answer, /^HTTP\/1\.1 413 [^]*"title"/);
+});
+
 test("the node door waits half a minute for a request to come", { timeout: 60_000 }, async () => {
   const socket = connect(Number(served.nodeDoor.port), served.nodeDoor.hostname);
   let said = "";
