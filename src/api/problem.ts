@@ -131,7 +131,14 @@ function withoutToken(url: string): string {
   return url.replace(/(?<=\/boots\/)[^/?]+/g, "…");
 }
 
-export function problemOf(error: NetkilnError) {
+export interface Problem {
+  readonly type: string;
+  readonly status: number;
+  readonly title: string;
+  readonly detail: string;
+}
+
+export function problemOf(error: NetkilnError): Problem {
   const { message, ...more } = toErrorRecord(error);
   const { status, title } = errorCodes[error.code];
   return { type: "about:blank", title, status, detail: message, ...more };

@@ -11,7 +11,7 @@ export { openBootFiles, type BootFileStore } from "./files.ts";
 export { openNodeIdentities, type NodeIdentities } from "./identity.ts";
 export { artifactOfFile, imageOfLink } from "./links.ts";
 export { prepareScripts } from "./prepare.ts";
-export { chainScript, doorUrl, scriptPaths, type ScriptPath } from "./script.ts";
+export { chainPath, chainScript, doorUrl, scriptPaths, type ScriptPath } from "./script.ts";
 export { openBootScripts, type BootScripts, type FoundScript, type ScriptAsk } from "./scripts.ts";
 export { openBootEntries, type BootEntryStore } from "./store.ts";
 export type { BootEntry, BootFile, BootParameters, EntryKind, EntryNames } from "./types.ts";

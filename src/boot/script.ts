@@ -239,14 +239,17 @@ chain ${doorUrl(query.door)}${againPath(query, `arch=\${buildarch}&ts=${query.se
 `;
 }
 
-/** What DHCP sends a node's iPXE to: it names itself and goes on to its own script. */
+/** What DHCP sends a node's iPXE to. */
+export const chainPath = "/boot.ipxe";
+
+/** It names itself and goes on to its own script. */
 export function chainScript(door: string): string {
   const url = doorUrl(door);
   return `#!ipxe
 chain ${url}/boot/v1/bootscript?mac=\${mac}&arch=\${buildarch} || goto retry
 :retry
 sleep ${usualRetryDelay}
-chain ${url}/boot.ipxe
+chain ${url}${chainPath}
 `;
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { request as httpRequest } from "node:http";
+import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -176,14 +176,22 @@ test("what is asked in the plain form is answered past the routes, and the same"
   const { port } = app.server.address() as AddressInfo;
   const get = async (path: string, headers: Record<string, string> = {}) => {
     const before = routed;
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers });
-    const { date: _, ...sent } = Object.fromEntries(response.headers);
-    const text = await response.text();
+    // Each over a connection of its own, which the client would keep.
+    const agent = new Agent({ keepAlive: true });
+    const response = await new Promise<IncomingMessage>((resolve) =>
+      httpRequest({ port, path, headers, agent }, resolve).end(),
+    );
+    const text = (await response.setEncoding("utf8").toArray()).join("");
+    agent.destroy();
+    const { date: _, ...sent } = response.headers;
     const boot = (await boots.latest(xname))?.id ?? "none";
     const same = text.replaceAll(boot, "BOOT").replaceAll(/BOOT-[0-9a-f]{32}/g, "TOKEN");
-    const answer = [response.status, sent, same];
+    const answer = [response.statusCode, sent, same];
     return { boot, express: routed === before, answer, text };
   };
+  const [chain, chainByRoute] = [await get("/boot.ipxe"), await get("/boot.ipxe?")];
+  assert.deepEqual([chain.express, chainByRoute.express], [true, false]);
+  assert.deepEqual(chain.answer, chainByRoute.answer);
   const unknown = "/boot/v1/bootscript?mac=52:54:00:00:00:99";
   for (const path of [script, `/apis/bss${script}`, unknown]) {
     const [first, second, byRoute] = [await get(path), await get(path), await get(`${path}&ts=1`)];
@@ -231,7 +239,6 @@ test("what fails after a boot has begun begins no other one", async () => {
 });
 
 test("the plain form of a question is read as the schema reads it", () => {
-  const as = (url: string, more: object = {}) => plainAsk({ method: "GET", url, headers: {}, ...more } as never);
   const [base] = scriptPaths;
   for (const query of [
     "mac=52:54:00:00:00:01",
@@ -243,7 +250,7 @@ test("the plain form of a question is read as the schema reads it", () => {
   ]) {
     const parsed = scriptQuerySchema.parse(Object.fromEntries(new URLSearchParams(query)));
     for (const path of scriptPaths) {
-      assert.deepEqual(as(`${path}?${query}`), { ask: scriptAskOf(parsed, path), retry: parsed.retry }, query);
+      assert.deepEqual(plainAsk(`${path}?${query}`), { ask: scriptAskOf(parsed, path), retry: parsed.retry }, query);
     }
   }
   const url = `${base}?nid=1`;
@@ -257,17 +264,10 @@ test("the plain form of a question is read as the schema reads it", () => {
     "nid=1&retry=-1",
     "nid=1&ts=1",
   ])
-    assert.equal(as(`${base}?${query}`), undefined, query);
-  assert.equal(as(`${base}?nid=1234567890`), undefined);
-  assert.equal(as(`${url}&retry=1000001`), undefined);
-  assert.equal(as(`/x${url}`), undefined);
-  assert.equal(as(url, { method: "HEAD" }), undefined);
-  for (const headers of [
-    { "x-forwarded-for": "10.0.0.1" },
-    { "content-length": "104857600" },
-    { "transfer-encoding": "chunked" },
-  ])
-    assert.equal(as(url, { headers }), undefined);
+    assert.equal(plainAsk(`${base}?${query}`), undefined, query);
+  assert.equal(plainAsk(`${base}?nid=1234567890`), undefined);
+  assert.equal(plainAsk(`${url}&retry=1000001`), undefined);
+  assert.equal(plainAsk(`/x${url}`), undefined);
 });
 
 test("files are whole or in ranges, and the phase is reached with the last byte", async () => {

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { BlobStore } from "../../artifact/index.ts";
-import { artifactOfFile, chainScript, scriptPaths, type ScriptPath } from "../../boot/index.ts";
+import { artifactOfFile, chainPath, chainScript, scriptPaths, type ScriptPath } from "../../boot/index.ts";
 import type { ArtifactName, Image } from "../../image/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
 import type { Digests } from "../../lib/files.ts";
@@ -32,9 +32,9 @@ const phases: Readonly<Partial<Record<ArtifactName, BootPhase>>> = {
 
 /** Everything that a booting node may ask for, over plain HTTP and without a token; nothing else is served here. */
 export function registerNodeDoor(app: FastifyInstance, parts: NodeDoorParts): void {
-  answerScriptsFirst(app.server, parts);
+  answerScriptsFirst(app, parts);
   app.get("/healthz", async () => ({ status: "ok" }));
-  app.get("/boot.ipxe", async (request, reply) => reply.type("text/plain").send(chainScript(doorOf(request))));
+  app.get(chainPath, async (request, reply) => reply.type("text/plain").send(chainScript(doorOf(request))));
   for (const path of scriptPaths) {
     app.get(path, async (request, reply) => sendScript(parts, request, reply, path));
   }

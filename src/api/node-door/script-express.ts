@@ -1,23 +1,29 @@
 /**
  * Boot scripts past fastify. When a whole machine is switched on, each node asks for its script, most of them at the same
- * time, and fastify's way to a handler takes longer than the answer. So what is asked in the form in which our own
- * scripts and iPXE ask is answered here. Everything else goes to fastify, whose routes answer the same: other forms,
- * trusted proxies, bodies, and what goes wrong before a boot has begun. All that came in one turn of the event loop share
- * one look at what has changed.
+ * time, and the way to a handler takes longer than the answer. So what is asked in the form in which our own scripts and
+ * iPXE ask is answered here. Everything else goes to the routes, which answer the same: other forms, trusted proxies, and
+ * bodies. All that came in one turn of the event loop share one look at what has changed.
  */
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
-import { scriptPaths, type BootScripts, type FoundScript, type ScriptAsk } from "../../boot/index.ts";
+import type { FastifyInstance } from "fastify";
+import {
+  chainPath,
+  chainScript,
+  scriptPaths,
+  type BootScripts,
+  type FoundScript,
+  type ScriptAsk,
+} from "../../boot/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
 import { log } from "../../lib/log.ts";
-import { problemOf, problemType, unexpected } from "../problem.ts";
+import { problemOf, unexpected } from "../problem.ts";
 import { bootingScript, type BeginBootParts } from "./begin-boot.ts";
+import { takePlainRequests, type PlainRequest } from "./plain-requests.ts";
 
 export type ScriptExpressParts = BeginBootParts & { readonly scripts: BootScripts };
 
 interface Waiting {
   readonly asked: PlainAsk;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: PlainRequest;
 }
 
 export interface PlainAsk {
@@ -25,66 +31,55 @@ export interface PlainAsk {
   readonly retry: number;
 }
 
-/** `server` is fastify's, which has one listener. */
-export function answerScriptsFirst(server: Server, parts: ScriptExpressParts): void {
-  const [byRoute] = server.listeners("request") as [RequestListener];
+export function answerScriptsFirst(app: FastifyInstance, parts: ScriptExpressParts): void {
   let waiting: Waiting[] = [];
   const answerAll = () => {
     const now = waiting;
     waiting = [];
-    const byRoutes = ({ request, response }: Waiting) => byRoute(request, response);
-    // What is refused has begun no boot. After anything else one may have begun, and the route would begin another.
-    const failed = (error: unknown, one: Waiting) =>
-      error instanceof NetkilnError ? byRoutes(one) : answerFailure(error, one);
-    const answerWith = (found: FoundScript, one: Waiting) =>
-      void answer(parts, found, one).catch((error: unknown) => failed(error, one));
     try {
       const scripts = parts.scripts.findAll(now.map(({ asked }) => asked.ask));
-      for (const [index, one] of now.entries()) {
-        const found = scripts[index] as Found;
-        if (!(found instanceof Promise)) answerWith(found, one);
-        else
-          found.then(
-            (ready) => answerWith(ready, one),
-            () => byRoutes(one),
-          );
-      }
-    } catch {
+      for (const [index, one] of now.entries()) void answer(parts, scripts[index] as Found, one);
+    } catch (error) {
       // The database cannot be read.
-      now.forEach(byRoutes);
+      for (const { request } of now) refuse(request, error);
     }
   };
-  server.removeListener("request", byRoute);
-  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    const asked = plainAsk(request);
-    if (asked === undefined) return byRoute(request, response);
+  takePlainRequests(app, (request) => {
+    // What it leads to is asked for over the same connection.
+    if (request.url === chainPath) return sendChain(request);
+    const asked = plainAsk(request.url);
+    if (asked === undefined) return false;
     if (waiting.length === 0) setImmediate(answerAll);
-    waiting.push({ asked, request, response });
+    waiting.push({ asked, request });
+    return true;
   });
 }
 
 type Found = FoundScript | Promise<FoundScript>;
 
-async function answer(
-  parts: ScriptExpressParts,
-  found: FoundScript,
-  { asked, request, response }: Waiting,
-): Promise<void> {
-  const { host = "" } = request.headers;
-  const fetch = { door: host, retry: asked.retry, address: request.socket.remoteAddress };
-  const text = await bootingScript(parts, found, fetch);
-  // As fastify sends it.
-  response.writeHead(200, {
-    "content-type": "text/plain",
-    "content-length": Buffer.byteLength(text),
-  });
-  response.end(text);
+async function answer(parts: ScriptExpressParts, found: Found, { asked, request }: Waiting): Promise<void> {
+  try {
+    const script = found instanceof Promise ? await found : found;
+    const fetch = { door: request.host, retry: asked.retry, address: request.address };
+    request.answer(await bootingScript(parts, script, fetch));
+  } catch (error) {
+    refuse(request, error);
+  }
 }
 
-function answerFailure(error: unknown, { request, response }: Waiting): void {
-  log.error({ error, method: request.method, url: request.url }, "request failed");
-  if (response.headersSent) return void response.destroy();
-  response.writeHead(500, { "content-type": problemType }).end(JSON.stringify(problemOf(unexpected())));
+function sendChain(request: PlainRequest): true {
+  try {
+    request.answer(chainScript(request.host));
+  } catch (error) {
+    refuse(request, error);
+  }
+  return true;
+}
+
+function refuse(request: PlainRequest, error: unknown): void {
+  const isKnown = error instanceof NetkilnError;
+  if (!isKnown) log.error({ error, method: "GET", url: request.url }, "request failed");
+  request.refuse(problemOf(isKnown ? error : unexpected()));
 }
 
 const [short, long] = scriptPaths;
@@ -94,12 +89,8 @@ const plainForm = new RegExp(
     `(?:&arch=([\\w.-]{1,32}))?(?:&retry=(\\d{1,6}))?$`,
 );
 
-/** Of proxies, and of bodies, which the routes refuse when they are too large. */
-const longWay = ["x-forwarded-for", "content-length", "transfer-encoding"];
-
 /** Undefined for what has to go the long way. */
-export function plainAsk({ method, url = "", headers }: IncomingMessage): PlainAsk | undefined {
-  if (method !== "GET" || longWay.some((name) => headers[name] !== undefined)) return undefined;
+export function plainAsk(url: string): PlainAsk | undefined {
   const found = plainForm.exec(url);
   if (found === null) return undefined;
   const [, csm, mac, name, nid, arch, retry] = found;
