@@ -43,12 +43,15 @@ export interface RunStore {
   /** Newest first. */
   list(page: { limit: number; after?: string | undefined }): Promise<Run[]>;
   unfinished(): Promise<{ run: Run; plan: Plan }[]>;
+  /** Aborted as soon as this process creates one more. */
+  nextCreated(): AbortSignal;
   /** Writes how the items stand; the run is finished when they all are. */
   save(id: string, items: readonly RunItem[]): Promise<void>;
 }
 
 export function openRunStore(database: Database): RunStore {
   const db = database.withTables<Tables>();
+  let created = new AbortController();
   const newest = () => db.selectFrom("bootprep_run").selectAll().orderBy("sequence", "desc");
   return {
     create: async (file, plan) => {
@@ -63,8 +66,11 @@ export function openRunStore(database: Database): RunStore {
           items: JSON.stringify(items),
         })
         .execute();
+      created.abort();
+      created = new AbortController();
       return run;
     },
+    nextCreated: () => created.signal,
     find: async (id) => {
       const row = await newest().where("id", "=", id).executeTakeFirst();
       return row === undefined ? undefined : toRun(row);

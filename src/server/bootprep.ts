@@ -19,6 +19,7 @@ import { parseAllChecks } from "../compliance/index.ts";
 import type { GitFile } from "../configuration/index.ts";
 import { s3Path, type Image } from "../image/index.ts";
 import type { ConfigurationContent } from "../configuration/index.ts";
+import { clock } from "../lib/clock.ts";
 import { NetkilnError, toErrorRecord } from "../lib/errors.ts";
 import { watchChanges } from "../lib/db.ts";
 import { canonicalJson } from "../lib/files.ts";
@@ -229,9 +230,11 @@ async function existingConfiguration(name: string, house: House): Promise<Config
   throw new NetkilnError("not_found", `the configuration ${name} is gone`);
 }
 
-/** Takes every step of every unfinished run that can be taken now. */
-export async function advanceRuns(house: House): Promise<void> {
-  for (const { run, plan } of await house.runs.unfinished()) await advanceRun(run, plan, house);
+/** Takes every step of every unfinished run that can be taken now; returns how many runs there were. */
+export async function advanceRuns(house: House): Promise<number> {
+  const runs = await house.runs.unfinished();
+  for (const { run, plan } of runs) await advanceRun(run, plan, house);
+  return runs.length;
 }
 
 /** Runs that are being advanced: by the request that has started one, or by the loop. */
@@ -271,8 +274,11 @@ const runPeriodMs = 1000;
 export async function carryRunsOn(house: House, signal: AbortSignal): Promise<void> {
   const changes = watchChanges(house.db);
   while (!signal.aborted) {
-    await advanceRuns(house).catch((error: unknown) => log.error({ error }, "runs cannot go on"));
-    await changes.next(runPeriodMs, signal);
+    const created = house.runs.nextCreated();
+    const unfinished = await advanceRuns(house).catch((error: unknown) => log.error({ error }, "runs cannot go on"));
+    // To look at every change costs something, and a server with none under way has others to serve.
+    if (unfinished === 0) await clock.sleep(runPeriodMs, AbortSignal.any([signal, created])).catch(() => undefined);
+    else await changes.next(runPeriodMs, signal);
   }
 }
 
