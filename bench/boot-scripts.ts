@@ -24,7 +24,20 @@ export interface ScriptNodes {
 }
 
 /** Node compiles what runs often, and it is not measured how soon. */
-const warmingRounds = 4;
+const warmingRounds = 5;
+/** Everything is measured so often, and the median counts: others use the machine too. */
+const rounds = 5;
+
+const rows = {
+  first: "first of each node",
+  more: "more boots of each node",
+  changed: "first right after a change",
+  again: "the same node again",
+  turns: "all nodes again, in turn",
+  nginx: "nginx",
+} as const;
+type Row = keyof typeof rows;
+type Round = Readonly<Record<Row, Load>>;
 
 /**
  * Boot scripts of the node door; and nginx, with one process, that sends a file of the same size. As client and server
@@ -35,47 +48,69 @@ export async function measureScripts(server: TestServer, { own, ofRole, other, c
   // A retry belongs to the boot before it: nothing is written for it.
   const again = (name: string) => `${first(name)}&retry=1`;
   const script = await (await fetch(`${server.nodeDoor}${first(other)}`)).text();
-  const rows: Record<string, Load> = {};
-  await change();
-  const ahead = await untilIdle(server.pid);
-  console.log(`boot scripts worked out ahead after a change: ${ahead.toFixed(2)} s of CPU`);
+  const ahead: number[] = [];
+  const all: Round[] = [];
   await inFolder(async (folder) => {
     const nginx = await startNginx(folder, script);
     const each = (nodes: readonly string[], path: (name: string) => string, rest: "repeat" | "stop") =>
       load(server.nodeDoor, server.pid, writeTurns(folder, shuffled(nodes).map(path), rest));
+    /** So long that what is put in order behind boots, thousands at a time, is part of it. */
+    const eachOften = (nodes: readonly string[]): Load => {
+      const began = treeCpu(server.pid);
+      const turns = Array.from({ length: bootsOfEach }, () => each(nodes, first, "stop"));
+      const used = treeCpu(server.pid) - began;
+      const [requests, seconds] = [sum(turns.map((one) => one.requests)), sum(turns.map((one) => one.seconds))];
+      return { requests, seconds, cpu: (used / requests) * 1e6 };
+    };
     try {
-      // All but the last three rows begin boots, which are written down.
-      rows["first of each node, of its role"] = each(ofRole, first, "stop");
-      for (let round = 0; round < warmingRounds; round += 1) rows["the same again, warm"] = each(ofRole, first, "stop");
-      rows["first of each node, its own"] = each(own, first, "stop");
-      rows["one more boot of each node"] = each(own, first, "stop");
-      await change();
-      // The server waits longer than this takes before it works scripts out by itself.
-      rows["first right after a change"] = each(own, first, "stop");
-      rows["the same node again"] = load(`${server.nodeDoor}${again(own[0] ?? "")}`, server.pid);
-      rows["all nodes again, in turn"] = each(own, again, "repeat");
-      rows["nginx"] = load(`${nginx.url}/script`, nginx.pid);
+      for (let round = 0; round < warmingRounds; round += 1) each(ofRole, first, "stop");
+      each(own, first, "stop");
+      for (let round = 0; round < rounds; round += 1) {
+        await change();
+        ahead.push(await untilIdle(server.pid));
+        all.push({
+          nginx: load(`${nginx.url}/script`, nginx.pid),
+          first: each(own, first, "stop"),
+          more: eachOften(own),
+          // The server waits longer than this takes before it works scripts out by itself.
+          changed: await change().then(() => each(own, first, "stop")),
+          again: load(`${server.nodeDoor}${again(own[0] ?? "")}`, server.pid),
+          turns: each(own, again, "repeat"),
+        });
+      }
     } finally {
       await nginx.stop();
     }
   });
-  const against = (name: string) => (rows["nginx"]?.cpu ?? 0) / (rows[name]?.cpu ?? Infinity);
-  for (const [name, { requests, seconds, cpu }] of Object.entries(rows)) {
-    const perSecond = Math.round(requests / seconds);
+  console.log(`boot scripts worked out ahead after a change: ${middle(ahead).toFixed(2)} s of CPU`);
+  const against = (row: Row) => middle(all.map((round) => round.nginx.cpu / round[row].cpu));
+  for (const [row, name] of Object.entries(rows) as [Row, string][]) {
+    const perSecond = Math.round(middle(all.map(({ [row]: one }) => one.requests / one.seconds)));
+    const cpu = all.map(({ [row]: one }) => one.cpu).sort((a, b) => a - b);
     console.log(
-      `boot script, ${name.padEnd(32)} ${String(requests).padStart(7)} requests, ${String(perSecond).padStart(6)}/s, ` +
-        `${cpu.toFixed(1).padStart(5)} us of CPU each: ${against(name).toFixed(2)} of nginx`,
+      `boot script, ${name.padEnd(27)} ${String(perSecond).padStart(6)}/s, ${middle(cpu).toFixed(1).padStart(5)} us of CPU each ` +
+        `(${cpu.map((one) => one.toFixed(1)).join(", ")}): ${against(row).toFixed(2)} of nginx`,
     );
   }
-  const cold = round(against("first of each node, its own"));
-  const cached = round(Math.min(against("the same node again"), against("all nodes again, in turn")));
+  const cold = round(Math.min(against("first"), against("more")));
+  const cached = round(Math.min(against("again"), against("turns")));
   return {
     bootscript_vs_nginx: Math.min(cold, cached),
     bootscript_cold_vs_nginx: cold,
     bootscript_cached_vs_nginx: cached,
-    bootscript_after_change_vs_nginx: round(against("first right after a change")),
-    ahead_s: round(ahead),
+    bootscript_after_change_vs_nginx: round(against("changed")),
+    ahead_s: round(middle(ahead)),
   };
+}
+
+const bootsOfEach = 5;
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function middle(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 }
 
 /** Waits until the server has done next to nothing for a while; returns the processor time that it took, seconds. */
@@ -100,7 +135,7 @@ interface Load {
   readonly cpu: number;
 }
 
-const loadSeconds = 5;
+const loadSeconds = 2;
 const connections = 64;
 
 /** With wrk, on one thread. `script` chooses the paths, and may end it before its time. */

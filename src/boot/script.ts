@@ -155,10 +155,10 @@ export interface ScriptFetched {
 export type ScriptForm = (fetched: ScriptFetched) => string;
 
 /** Texts from outside hold no control characters (line.ts), so these can mark the places of what comes later. */
-const gaps: Readonly<Record<keyof Own, string>> = {
-  ...{ url: "\u0001", bootId: "\u0002", seed: "\u0003", next: "\u0004", asked: "\u0005" },
-  ...{ xname: "\u0006", nid: "\u0007", referralToken: "\u0008", mac: "\u000b" },
-};
+const gaps = {
+  ...{ url: "\u0001", bootId: "\u0002", seed: "\u0003", next: "\u0004" },
+  ...{ asked: "\u0005", xname: "\u0006", nid: "\u0007", referralToken: "\u0008", mac: "\u000b" },
+} satisfies Readonly<Record<keyof Own, string>>;
 
 /** What is there for a boot alone. */
 // oxlint-disable-next-line no-control-regex -- these are the gaps
@@ -179,34 +179,38 @@ export function openScriptForms(
     const key = `${path} ${own.mac === undefined} ${node === undefined ? "" : `of ${node.kernelParameters}`}`;
     const made = texts.get(key) ?? textsOf({ ...same, node, path }, own.mac !== undefined);
     texts.set(key, made);
-    return ({ door, retry, bootId, token }) =>
-      fill(bootId === undefined ? made.ofNoBoot() : made.ofBoot, {
-        ...own,
-        ...{ url: doorUrl(door), bootId, next: String(retry + 1), seed: seedOf(token) },
-      });
+    const ofNode = [own.asked, own.xname, own.nid, own.referralToken, own.mac ?? ""];
+    return ({ door, retry, bootId, token }) => {
+      const ofFetch = [doorUrl(door), bootId ?? "", seedOf(token), String(retry + 1)];
+      return fill(bootId === undefined ? made.ofNoBoot() : made.ofBoot, [...ofFetch, ...ofNode]);
+    };
   };
 }
 
-/** The texts, and what comes behind each but the last. */
+/** The first text, and for each gap which one it is, by its place in `gaps`, and the text behind it. */
 interface Pieces {
+  readonly first: string;
+  readonly gaps: readonly number[];
   readonly texts: readonly string[];
-  readonly gaps: readonly (keyof Own)[];
 }
 
 function piecesOf(text: string): Pieces {
-  const names = new Map(Object.entries(gaps).map(([name, gap]) => [gap, name as keyof Own]));
+  const places = Object.values(gaps);
   // oxlint-disable-next-line no-control-regex -- these are the gaps
-  const parts = text.split(/([\u0001-\u0008\u000b])/);
+  const [first = "", ...parts] = text.split(/([\u0001-\u0008\u000b])/);
   return {
-    texts: parts.filter((_, index) => index % 2 === 0),
-    gaps: parts.flatMap((part) => names.get(part) ?? []),
+    first,
+    gaps: parts.filter((_, index) => index % 2 === 0).map((gap) => places.indexOf(gap)),
+    texts: parts.filter((_, index) => index % 2 === 1),
   };
 }
 
-function fill({ texts, gaps: behind }: Pieces, own: Own): string {
-  let text = "";
-  for (const [index, gap] of behind.entries()) text += `${texts[index]}${own[gap] ?? ""}`;
-  return `${text}${texts.at(-1)}`;
+/** @param values of the gaps, by their places; a list is half as long on the way as an object is */
+function fill({ first, gaps: inside, texts }: Pieces, values: readonly string[]): string {
+  let text = first;
+  for (let index = 0; index < inside.length; index += 1)
+    text += (values[inside[index] as number] as string) + (texts[index] as string);
+  return text;
 }
 
 /** What `?json=1` gives instead of a script: the same links and parameters. */

@@ -48,10 +48,10 @@ test("boots are filed by themselves when there are many", async () => {
     const { rows } = await sql<{ count: number }>`select count(*) as count from boot_of_node`.execute(db);
     return rows[0]?.count;
   };
-  await Promise.all(Array.from({ length: 3999 }, (_, n) => boots.forScript(`x${n}c0s0b0n0`, { retry: 0, target })));
+  await boots.forScripts(Array.from({ length: 7999 }, (_, n) => ({ xname: `x${n}c0s0b0n0`, retry: 0, target })));
   assert.equal(await count(), 0);
   await boots.begin(one, target);
-  assert.equal(await count(), 4000);
+  assert.equal(await count(), 8000);
 });
 
 test("the event of a script says the same after its boot has ended, and is found by its node", async () => {

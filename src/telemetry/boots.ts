@@ -35,9 +35,11 @@ export interface BootRecords {
   /**
    * The id of the boot to which a script belongs that is fetched now, with `target` written into it and the phase
    * recorded: the running one when this is a retry or when the power was switched on and no script was fetched since;
-   * else a new one. Fetches at the same time are written together.
+   * else a new one.
    */
   forScript(xname: string, fetch: Omit<ScriptFetch, "xname">): Promise<string>;
+  /** The same for several, in their order. They are written together, and with others that are fetched meanwhile. */
+  forScripts(fetches: readonly ScriptFetch[]): Promise<readonly string[]>;
   /** Keeps the first of each phase; false when it was there already. */
   record(id: string, phase: BootPhase, source: PhaseRecord["source"], detail?: PhaseRecord["detail"]): Promise<boolean>;
   get(id: string): Promise<Boot | undefined>;
@@ -57,7 +59,7 @@ export interface BootRecords {
 export function openBootRecords(database: Database, events: EventStore): BootRecords {
   const db = database.withTables<Tables>();
   const fileLater = openBootFiling(database);
-  const recordFetch = openScriptFetches(database, fileLater);
+  const forScripts = openScriptFetches(database, fileLater);
   const newest = async (xname: string, condition: RawBuilder<boolean>) => {
     const rows = db.selectFrom("boot").selectAll().where("number", "in", bootsOf(xname)).where(condition);
     return (await withPhases(db, await rows.orderBy(sql.ref("number"), "desc").limit(1).execute()))[0];
@@ -81,7 +83,8 @@ export function openBootRecords(database: Database, events: EventStore): BootRec
       await fileLater(1);
       return { ...boot, phases: [] };
     },
-    forScript: (xname, fetch) => recordFetch({ xname, ...fetch }),
+    forScript: async (xname, fetch) => (await forScripts([{ xname, ...fetch }]))[0] as string,
+    forScripts,
     record: async (id, phase, source, detail = {}) => {
       const boot = await db.selectFrom("boot").select("xname").where("id", "=", id).executeTakeFirst();
       if (boot === undefined) return false;

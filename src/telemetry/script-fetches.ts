@@ -13,10 +13,25 @@ export interface ScriptFetch {
   readonly detail?: Readonly<Record<string, unknown>>;
 }
 
+/** Fetches that came together, and wait for their boots together: a promise for each of thousands costs more. */
+interface Together {
+  readonly ids: string[];
+  left: number;
+  readonly resolve: (ids: string[]) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
 interface Waiting {
   readonly fetch: ScriptFetch;
-  readonly resolve: (bootId: string) => void;
-  readonly reject: (reason: unknown) => void;
+  readonly together: Together;
+  /** Its place among them. */
+  readonly at: number;
+}
+
+function tell({ together, at }: Waiting, bootId: string): void {
+  together.ids[at] = bootId;
+  together.left -= 1;
+  if (together.left === 0) together.resolve(together.ids);
 }
 
 /** The newest boot of a node. */
@@ -51,14 +66,14 @@ const newestOfMany = `
     (select max(number) from boot_of_node where boot_of_node.xname = given.xname))`;
 
 /**
- * Records fetches of boot scripts, each in the boot that it belongs to, and answers with that boot's id once this is
- * on the disk. When thousands of nodes ask at the same time, each would wait for a sync of its own; so those that come
+ * Records fetches of boot scripts, each in the boot that it belongs to, and answers with these boots' ids once all of them
+ * are on the disk. When thousands of nodes ask at the same time, each would wait for a sync of its own; so those that come
  * while others are being written share the next one.
  */
 export function openScriptFetches(
   database: Database,
   fileLater: (begun: number) => Promise<void>,
-): (fetch: ScriptFetch) => Promise<string> {
+): (fetches: readonly ScriptFetch[]) => Promise<readonly string[]> {
   let waiting: Waiting[] = [];
   let writing = false;
   const readNewest = prepareRead<NewestRow>(database, newestOfMany);
@@ -68,10 +83,10 @@ export function openScriptFetches(
   const answerSame = (all: readonly Waiting[]): Waiting[] => {
     const newest = newestOf(readNewest, all.filter(isRetry).map(xnameOf));
     if (newest.size === 0) return [...all];
-    return all.filter(({ fetch, resolve }) => {
-      const last = newest.get(fetch.xname);
-      if (last === undefined || !isSame(fetch, last)) return true;
-      resolve(last.id);
+    return all.filter((one) => {
+      const last = newest.get(one.fetch.xname);
+      if (last === undefined || !isSame(one.fetch, last)) return true;
+      tell(one, last.id);
       return false;
     });
   };
@@ -86,16 +101,18 @@ export function openScriptFetches(
         await recordAll(changing);
         await fileLater(changing.length);
       } catch (error) {
-        // Those that have their answer keep it.
-        for (const { reject } of now) reject(error);
+        // Those that have all their answers keep them.
+        for (const { together } of now) together.reject(error);
       }
     }
     writing = false;
   };
 
-  return (fetch) =>
+  return (fetches) =>
     new Promise((resolve, reject) => {
-      waiting.push({ fetch, resolve, reject });
+      if (fetches.length === 0) return void resolve([]);
+      const together = { ids: [], left: fetches.length, resolve, reject };
+      for (const [at, fetch] of fetches.entries()) waiting.push({ fetch, together, at });
       if (writing) return;
       writing = true;
       void write();
@@ -104,10 +121,14 @@ export function openScriptFetches(
 
 /** With so many nobody waits for more, so that the first of them does not wait for ever. */
 const mostTogether = 1000;
+/** So many turns may bring none: who has his answer takes a moment to ask again, and a sync takes longer than a turn. */
+const emptyTurns = 8;
 
-/** Waits for turns of the event loop as long as each brings more: what is written for a few costs as much as for many. */
+/** Waits for turns of the event loop as long as they bring more: what is written for a few costs as much as for many. */
 async function othersToo(count: () => number): Promise<void> {
-  for (let seen = 0; count() > seen && seen < mostTogether;) {
+  let seen = 0;
+  for (let empty = 0; empty < emptyTurns && seen < mostTogether;) {
+    empty = count() > seen ? 0 : empty + 1;
     seen = count();
     await setImmediate();
   }
@@ -194,6 +215,6 @@ function openRecorder(database: Database): (fetches: readonly Waiting[]) => Prom
       insertEvents(timestamp(at), JSON.stringify(scripted));
       return all;
     });
-    for (const [index, { resolve }] of fetches.entries()) resolve(ids[index] as string);
+    for (const [index, one] of fetches.entries()) tell(one, ids[index] as string);
   };
 }

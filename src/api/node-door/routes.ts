@@ -9,7 +9,7 @@ import { parseAs } from "../../lib/parse.ts";
 import { answerBytes } from "../../netboot/index.ts";
 import type { NodeStore } from "../../node/index.ts";
 import type { BootPhase } from "../../telemetry/index.ts";
-import { bootingScript } from "./begin-boot.ts";
+import { bootOf, printFor } from "./begin-boot.ts";
 import { reportSchema, scriptAskOf, scriptQuerySchema, type Report } from "./schema.ts";
 import { answerScriptsFirst, type ScriptExpressParts } from "./script-express.ts";
 
@@ -68,9 +68,10 @@ async function sendScript(
   const door = doorOf(request);
   // Somebody looks at it: no node boots with JSON.
   if (query.json) return reply.send(await parts.scripts.json(ask, door));
-  const found = await parts.scripts.find(ask);
-  const text = await bootingScript(parts, found, { door, retry: query.retry, address: request.ip });
-  return reply.type("text/plain").send(text);
+  const fetched = { script: await parts.scripts.find(ask), door, retry: query.retry, address: request.ip };
+  const boot = bootOf(parts, fetched);
+  const [bootId] = await parts.boots.forScripts(boot === undefined ? [] : [boot]);
+  return reply.type("text/plain").send(printFor(parts, fetched, bootId));
 }
 
 async function sendFile(

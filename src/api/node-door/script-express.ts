@@ -15,8 +15,9 @@ import {
 } from "../../boot/index.ts";
 import { NetkilnError } from "../../lib/errors.ts";
 import { log } from "../../lib/log.ts";
+import type { ScriptFetch } from "../../telemetry/index.ts";
 import { problemOf, unexpected } from "../problem.ts";
-import { bootingScript, type BeginBootParts } from "./begin-boot.ts";
+import { bootOf, printFor, type BeginBootParts, type Fetched } from "./begin-boot.ts";
 import { takePlainRequests, type PlainRequest } from "./plain-requests.ts";
 
 export type ScriptExpressParts = BeginBootParts & { readonly scripts: BootScripts };
@@ -36,13 +37,7 @@ export function answerScriptsFirst(app: FastifyInstance, parts: ScriptExpressPar
   const answerAll = () => {
     const now = waiting;
     waiting = [];
-    try {
-      const scripts = parts.scripts.findAll(now.map(({ asked }) => asked.ask));
-      for (const [index, one] of now.entries()) void answer(parts, scripts[index] as Found, one);
-    } catch (error) {
-      // The database cannot be read.
-      for (const { request } of now) refuse(request, error);
-    }
+    answerTogether(parts, now).catch((error: unknown) => now.forEach(({ request }) => refuse(request, error)));
   };
   takePlainRequests(app, (request) => {
     // What it leads to is asked for over the same connection.
@@ -55,24 +50,65 @@ export function answerScriptsFirst(app: FastifyInstance, parts: ScriptExpressPar
   });
 }
 
-type Found = FoundScript | Promise<FoundScript>;
+/** Throws when the database cannot be read. */
+async function answerTogether(parts: ScriptExpressParts, all: readonly Waiting[]): Promise<void> {
+  const scripts = parts.scripts.findAll(all.map(({ asked }) => asked.ask));
+  const ready: Found[] = [];
+  for (const [index, { asked, request }] of all.entries()) {
+    const found = (script: FoundScript): Found => ({
+      request,
+      fetched: { script, door: request.host, retry: asked.retry, address: request.address },
+    });
+    const script = scripts[index] as FoundScript | Promise<FoundScript>;
+    if (!(script instanceof Promise)) ready.push(found(script));
+    else
+      script.then(
+        (later) => void answer(parts, [found(later)]),
+        (error: unknown) => refuse(request, error),
+      );
+  }
+  await answer(parts, ready);
+}
 
-async function answer(parts: ScriptExpressParts, found: Found, { asked, request }: Waiting): Promise<void> {
+interface Found {
+  readonly request: PlainRequest;
+  readonly fetched: Fetched;
+}
+
+/** Those that begin boots wait for one another: to be written at the same time costs least. */
+async function answer(parts: ScriptExpressParts, all: readonly Found[]): Promise<void> {
+  const booting: Found[] = [];
+  const boots: ScriptFetch[] = [];
+  for (const found of all) {
+    orRefuse(found.request, () => {
+      const boot = bootOf(parts, found.fetched);
+      if (boot === undefined) return print(parts, found, undefined);
+      booting.push(found);
+      boots.push(boot);
+    });
+  }
   try {
-    const script = found instanceof Promise ? await found : found;
-    const fetch = { door: request.host, retry: asked.retry, address: request.address };
-    request.answer(await bootingScript(parts, script, fetch));
+    const ids = await parts.boots.forScripts(boots);
+    for (const [index, found] of booting.entries()) orRefuse(found.request, () => print(parts, found, ids[index]));
+  } catch (error) {
+    for (const { request } of booting) refuse(request, error);
+  }
+}
+
+function print(parts: ScriptExpressParts, { request, fetched }: Found, bootId: string | undefined): void {
+  request.answer(printFor(parts, fetched, bootId));
+}
+
+function orRefuse(request: PlainRequest, work: () => void): void {
+  try {
+    work();
   } catch (error) {
     refuse(request, error);
   }
 }
 
 function sendChain(request: PlainRequest): true {
-  try {
-    request.answer(chainScript(request.host));
-  } catch (error) {
-    refuse(request, error);
-  }
+  orRefuse(request, () => request.answer(chainScript(request.host)));
   return true;
 }
 
