@@ -139,6 +139,23 @@ test("what comes after a plain request, or before its answer, gets its answer in
   assert.deepEqual(bodies(second.text), ["late\n", "other\n", "http GET \n"]);
 });
 
+test("who asks on and on and reads nothing is waited for", async (t) => {
+  const { open, seen, waiting, wait } = await openDoor(t);
+  wait();
+  const client = await open();
+  client.socket.pause();
+  const text = `${"x".repeat(500_000)}\n`;
+  for (let turn = 1; seen.length === turn - 1 && turn < 100; turn += 1) {
+    client.socket.write(get);
+    for (let tries = 0; seen.length < turn && tries < 20; tries += 1) await sleep(10);
+    if (seen.length === turn) waiting.at(-1)?.answer(text);
+  }
+  assert.ok(seen.length < 50, `${seen.length} answers were taken`);
+  client.socket.resume();
+  await until("the last answer, by HTTP", () => client.text.endsWith("http GET \n"));
+  assert.deepEqual(bodies(client.text), [...seen.map(() => text), "http GET \n"]);
+});
+
 test("a client that sends no more gets its answer, and one that has gone does no harm", async (t) => {
   const { open, waiting, wait, app } = await openDoor(t);
   wait();

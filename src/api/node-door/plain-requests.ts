@@ -133,12 +133,13 @@ class PlainConnection implements PlainRequest {
       `HTTP/1.1 ${status}\r\ncontent-type: ${type}\r\ncontent-length: ${length}\r\n` +
       `Date: ${httpDate()}\r\n${goesOn}\r\n\r\n${body}`;
     // ASCII takes less.
-    socket.write(message, length === body.length ? "latin1" : "utf8");
+    const isRead = socket.write(message, length === body.length ? "latin1" : "utf8");
     this.#isAnswering = false;
     if (this.#isFirst) socket.setTimeout(keepAliveTimeout);
     this.#isFirst = false;
     if (this.#hasEnded) socket.end();
-    else if (this.#hasMore) this.#handOver();
+    // The HTTP server lets those wait who ask and do not read.
+    else if (this.#hasMore || !isRead) this.#handOver();
   }
 
   /** @param putBack what was read already */
