@@ -54,10 +54,13 @@ const closedAfterwards = new WeakSet<Socket>();
 
 /**
  * For an answer that goes out before all of the request has come. Who asks for the connection to be closed, but is still
- * sending, would see that it is closed instead of the answer: what it sends is read and thrown away first.
+ * sending, would see that it is closed instead of the answer: what it sends is read and thrown away first. Node says
+ * `keep-alive` then.
  */
 function closeAfterwards(request: IncomingMessage, response: ServerResponse): void {
-  if (request.complete !== false || response.shouldKeepAlive) return;
+  const { "content-length": length = "0", "transfer-encoding": coding } = request.headers;
+  const hasBody = coding !== undefined || Number(length) > 0;
+  if (!hasBody || request.complete !== false || response.shouldKeepAlive) return;
   response.shouldKeepAlive = true;
   closedAfterwards.add(request.socket);
 }
@@ -156,16 +159,17 @@ function fromFastify(error: FastifyError, request: FastifyRequest): NetkilnError
       hint: "send application/json, or application/x-tar for a recipe",
     });
   }
-  if (isFullDisk(error)) {
-    return new NetkilnError("work_failed", "the disk of the server's data folder is full", {
-      hint: "make room on it, then try again; nothing was changed",
-    });
-  }
+  const full = fullDisk(error);
+  if (full !== undefined) return full;
   if (error.statusCode === undefined || error.statusCode >= 500) return undefined;
   return new NetkilnError("invalid_input", error.message);
 }
 
-/** ENOSPC of a file, or SQLITE_FULL (13, https://sqlite.org/rescode.html#full) of the database. */
-function isFullDisk({ code, errcode }: FastifyError & { errcode?: number }): boolean {
-  return code === "ENOSPC" || (code === "ERR_SQLITE_ERROR" && errcode === 13);
+/** ENOSPC of a file, or SQLITE_FULL (13, https://sqlite.org/rescode.html#full) of the database; undefined for all else. */
+export function fullDisk(error: unknown): NetkilnError | undefined {
+  const { code, errcode } = error as { code?: string; errcode?: number };
+  if (code !== "ENOSPC" && !(code === "ERR_SQLITE_ERROR" && errcode === 13)) return undefined;
+  return new NetkilnError("work_failed", "the disk of the server's data folder is full", {
+    hint: "make room on it, then try again; nothing was changed",
+  });
 }

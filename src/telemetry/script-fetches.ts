@@ -119,15 +119,17 @@ export function openScriptFetches(
     });
 }
 
-/** With so many nobody waits for more, so that the first of them does not wait for ever. */
+/** With so many nobody waits for more, nor after so long: the first of them waits for all. */
 const mostTogether = 1000;
+const longestMs = 20;
 /** So many turns may bring none: who has his answer takes a moment to ask again, and a sync takes longer than a turn. */
 const emptyTurns = 8;
 
 /** Waits for turns of the event loop as long as they bring more: what is written for a few costs as much as for many. */
 async function othersToo(count: () => number): Promise<void> {
+  const deadline = performance.now() + longestMs;
   let seen = 0;
-  for (let empty = 0; empty < emptyTurns && seen < mostTogether;) {
+  for (let empty = 0; empty < emptyTurns && seen < mostTogether && performance.now() < deadline;) {
     empty = count() > seen ? 0 : empty + 1;
     seen = count();
     await setImmediate();

@@ -11,6 +11,8 @@ import { takePlainRequests, type PlainRequest } from "./plain-requests.ts";
 async function openDoor(t: TestContext, limits: { headersTimeout?: number; keepAliveTimeout?: number } = {}) {
   const { keepAliveTimeout = 5000, headersTimeout = 5000 } = limits;
   const app = fastify({ ...failureAnswers, forceCloseConnections: true, keepAliveTimeout, http: { headersTimeout } });
+  const handedOver: Socket[] = [];
+  app.server.on("connection", (socket: Socket) => handedOver.push(socket));
   const waiting: PlainRequest[] = [];
   const seen: string[] = [];
   let waits = false;
@@ -36,7 +38,7 @@ async function openDoor(t: TestContext, limits: { headersTimeout?: number; keepA
     socket.on("end", () => (client.ended = true)).on("error", () => undefined);
     return client;
   };
-  return { app, open, waiting, seen, wait: () => (waits = true) };
+  return { app, open, waiting, seen, handedOver, wait: () => (waits = true) };
 }
 
 async function until(what: string, isSo: () => boolean): Promise<void> {
@@ -157,14 +159,18 @@ test("who asks on and on and reads nothing is waited for", async (t) => {
 });
 
 test("a client that sends no more gets its answer, and one that has gone does no harm", async (t) => {
-  const { open, waiting, wait, app } = await openDoor(t);
+  const { open, waiting, wait, app, handedOver } = await openDoor(t);
   wait();
   const half = await open();
   half.socket.end(get);
-  const gone = await open();
+  const [gone, early] = [await open(), await open()];
   gone.socket.write(get);
-  await until("both asked", () => waiting.length === 2);
+  early.socket.write(get);
+  await until("all asked", () => waiting.length === 3);
+  early.socket.write(get);
+  await sleep(50);
   gone.socket.resetAndDestroy();
+  early.socket.resetAndDestroy();
   await sleep(50);
   for (const request of waiting) request.answer("answer\n");
   await until("closed", () => half.ended);
@@ -176,6 +182,8 @@ test("a client that sends no more gets its answer, and one that has gone does no
   await sleep(20);
   const left = await new Promise((resolve) => app.server.getConnections((_, count) => resolve(count)));
   assert.equal(left, 0);
+  // It would wait for the end of a connection that has ended.
+  assert.deepEqual(handedOver, []);
 });
 
 test("texts are counted in bytes, and what is refused says why", async (t) => {

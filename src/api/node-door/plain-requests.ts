@@ -23,7 +23,7 @@ export interface PlainRequest {
 /** Answers the request, now or later, once; returns false where the HTTP server shall. */
 export type TakePlain = (request: PlainRequest) => boolean;
 
-/** Has requests of `app` taken that are so plain. It must not listen yet. */
+/** Has requests of `app` taken that are so plain. It must not listen yet; who listens for connections later sees them all. */
 export function takePlainRequests(app: FastifyInstance, take: TakePlain): void {
   const { server } = app;
   const byHttp = server.listeners("connection");
@@ -40,7 +40,7 @@ export function takePlainRequests(app: FastifyInstance, take: TakePlain): void {
 }
 
 interface Door {
-  readonly server: Pick<Server, "headersTimeout" | "keepAliveTimeout">;
+  readonly server: Pick<Server, "headersTimeout" | "keepAliveTimeout" | "keepAliveTimeoutBuffer">;
   readonly take: TakePlain;
   readonly handOver: () => void;
   /** The connection is closed, or handed over. */
@@ -70,7 +70,7 @@ class PlainConnection implements PlainRequest {
       ["end", () => this.#end()],
       ["timeout", () => this.#timeOut()],
       ["close", door.leave],
-      // It is closed then.
+      // It is closed then. With nobody to hear of it, the process would end.
       ["error", () => undefined],
     ];
     for (const [event, listener] of this.#listeners) socket.on(event, listener);
@@ -91,8 +91,10 @@ class PlainConnection implements PlainRequest {
       this.#socket.pause().unshift(chunk);
       return;
     }
+    // Who asks and does not read the answers is made to wait by the HTTP server.
+    const isPlain = !this.#socket.writableNeedDrain && this.#read(chunk);
     this.#isAnswering = true;
-    if (this.#read(chunk) && this.#door.take(this)) return;
+    if (isPlain && this.#door.take(this)) return;
     this.#handOver(() => this.#socket.unshift(chunk));
   }
 
@@ -124,7 +126,9 @@ class PlainConnection implements PlainRequest {
 
   #send(status: string, type: string, body: string): void {
     const socket = this.#socket;
-    const { keepAliveTimeout } = this.#door.server;
+    // Its client has gone.
+    if (socket.destroyed) return;
+    const { keepAliveTimeout, keepAliveTimeoutBuffer } = this.#door.server;
     const length = Buffer.byteLength(body);
     const goesOn = this.#hasEnded
       ? "Connection: close"
@@ -133,13 +137,12 @@ class PlainConnection implements PlainRequest {
       `HTTP/1.1 ${status}\r\ncontent-type: ${type}\r\ncontent-length: ${length}\r\n` +
       `Date: ${httpDate()}\r\n${goesOn}\r\n\r\n${body}`;
     // ASCII takes less.
-    const isRead = socket.write(message, length === body.length ? "latin1" : "utf8");
+    socket.write(message, length === body.length ? "latin1" : "utf8");
     this.#isAnswering = false;
-    if (this.#isFirst) socket.setTimeout(keepAliveTimeout);
+    if (this.#isFirst) socket.setTimeout(keepAliveTimeout + keepAliveTimeoutBuffer);
     this.#isFirst = false;
     if (this.#hasEnded) socket.end();
-    // The HTTP server lets those wait who ask and do not read.
-    else if (this.#hasMore || !isRead) this.#handOver();
+    else if (this.#hasMore) this.#handOver();
   }
 
   /** @param putBack what was read already */

@@ -70,7 +70,7 @@ async function sendScript(
   if (query.json) return reply.send(await parts.scripts.json(ask, door));
   const fetched = { script: await parts.scripts.find(ask), door, retry: query.retry, address: request.ip };
   const boot = bootOf(parts, fetched);
-  const [bootId] = await parts.boots.forScripts(boot === undefined ? [] : [boot]);
+  const bootId = boot && (await parts.boots.forScript(boot.xname, boot));
   return reply.type("text/plain").send(printFor(parts, fetched, bootId));
 }
 

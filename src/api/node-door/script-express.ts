@@ -16,7 +16,7 @@ import {
 import { NetkilnError } from "../../lib/errors.ts";
 import { log } from "../../lib/log.ts";
 import type { ScriptFetch } from "../../telemetry/index.ts";
-import { problemOf, unexpected } from "../problem.ts";
+import { fullDisk, problemOf, unexpected } from "../problem.ts";
 import { bootOf, printFor, type BeginBootParts, type Fetched } from "./begin-boot.ts";
 import { takePlainRequests, type PlainRequest } from "./plain-requests.ts";
 
@@ -67,7 +67,9 @@ async function answerTogether(parts: ScriptExpressParts, all: readonly Waiting[]
         (error: unknown) => refuse(request, error),
       );
   }
-  await answer(parts, ready);
+  // A node that asks again mostly changes nothing, and waits for no write then.
+  const [again, first] = [true, false].map((is) => ready.filter(({ fetched }) => fetched.retry > 0 === is));
+  await Promise.all([again, first].map((some = []) => answer(parts, some)));
 }
 
 interface Found {
@@ -113,9 +115,9 @@ function sendChain(request: PlainRequest): true {
 }
 
 function refuse(request: PlainRequest, error: unknown): void {
-  const isKnown = error instanceof NetkilnError;
-  if (!isKnown) log.error({ error, method: "GET", url: request.url }, "request failed");
-  request.refuse(problemOf(isKnown ? error : unexpected()));
+  const known = error instanceof NetkilnError ? error : fullDisk(error);
+  if (known === undefined) log.error({ error, method: "GET", url: request.url }, "request failed");
+  request.refuse(problemOf(known ?? unexpected()));
 }
 
 const [short, long] = scriptPaths;
