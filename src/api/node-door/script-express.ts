@@ -67,9 +67,10 @@ async function answerTogether(parts: ScriptExpressParts, all: readonly Waiting[]
         (error: unknown) => refuse(request, error),
       );
   }
-  // A node that asks again mostly changes nothing, and waits for no write then.
-  const [again, first] = [true, false].map((is) => ready.filter(({ fetched }) => fetched.retry > 0 === is));
-  await Promise.all([again, first].map((some = []) => answer(parts, some)));
+  // A node that asks again mostly changes nothing: it does not wait for what is written for others.
+  const again = ready.filter(({ fetched }) => fetched.retry > 0);
+  const first = ready.filter(({ fetched }) => fetched.retry === 0);
+  await Promise.all([answer(parts, again), answer(parts, first)]);
 }
 
 interface Found {
